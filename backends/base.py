@@ -1,0 +1,95 @@
+"""What every backend is: which nodes it takes and why not, how a graph is made fit for it, and how it is built."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, TypeAlias
+
+from isthmus.ir.errors import UnsupportedByBackend
+from isthmus.ir.graph import Graph, Node
+from isthmus.ir.types import Array
+from isthmus.passes.decompose import decompose_where
+
+
+@dataclass(frozen=True, slots=True)
+class Supported:
+    """The backend computes the node as its op's row says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The backend cannot compute the node, and why."""
+
+    reason: str
+
+
+Support: TypeAlias = Supported | Refused
+SUPPORTED = Supported()
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build: the precision the engine computes floating point in, and how many threads it may use."""
+
+    precision: Literal["f32"] = "f32"
+    threads: int | None = None
+
+
+class Executable(Protocol):
+    """A built graph. Calls from several threads take turns."""
+
+    @property
+    def info(self) -> Mapping[str, str]:
+        """What the engine says of itself, for reports."""
+
+    def __call__(self, arrays: Sequence[Array]) -> list[Array]:
+        """Outputs in the graph's order for inputs in the graph's order.
+
+        Inputs must have the graph's element types and fitting shapes: the caller has checked them. The arrays
+        returned belong to the caller; later calls do not change them.
+        """
+
+
+class Backend(ABC):
+    """One engine that runs graphs."""
+
+    name: ClassVar[str]
+    deviations: ClassVar[Mapping[str, str]] = {}
+    """Where the engine's numbers are known to differ from an op's meaning: subject -> how."""
+
+    @abstractmethod
+    def supports(self, node: Node) -> Support:
+        """Whether the backend takes this node, its regions aside."""
+
+    @abstractmethod
+    def build(self, graph: Graph, options: BuildOptions) -> Executable:
+        """Compile a legalized graph. Raises UnsupportedByBackend, BackendFailed, BackendMissing."""
+
+    def legalize(self, graph: Graph) -> bool:
+        """Replace composites the backend lacks by what they are made of; says whether the graph changed."""
+        return decompose_where(graph, lambda node: isinstance(self.supports(node), Refused))
+
+    def unsupported(self, graph: Graph) -> list[tuple[Node, str]]:
+        """Every node the backend refuses, inside regions too, with the reason."""
+        found = [(node, self.supports(node)) for node in graph.walk()]
+        return [(node, verdict.reason) for node, verdict in found if isinstance(verdict, Refused)]
+
+    def require(self, graph: Graph) -> None:
+        """Raise UnsupportedByBackend with all refused nodes unless there are none."""
+        if refused := self.unsupported(graph):
+            raise UnsupportedByBackend(
+                f"{self.name} cannot run {len(refused)} of {sum(1 for _ in graph.walk())} nodes:\n"
+                + "\n".join(f"  {node!r}{_place(node)}: {reason}" for node, reason in refused),
+                where=f"@{graph.name}",
+                hint="run these nodes elsewhere, or rewrite them with a pass",
+            )
+
+
+Condition: TypeAlias = Callable[[Node], str | None]
+"""A reason to refuse a node, or None."""
+
+
+def _place(node: Node) -> str:
+    return f" ({node.loc})" if node.loc else ""

@@ -1,0 +1,111 @@
+"""The network under construction: what emissions see of it.
+
+Operands and results are `openvino.Output`s or single-output nodes. Constants share the memory of the IR's arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from isthmus.backends.openvino.dims import DimSources
+from isthmus.backends.openvino.tensors import element_type, tensor_over
+from isthmus.ir.dim import Dim
+from isthmus.ir.graph import Graph, Node, Value
+from isthmus.ir.types import I32, I64, Array, DType, dtype_of
+
+Handle: TypeAlias = Any
+"""An `openvino.Output`, or an `openvino.Node` with one output."""
+
+
+class Network:
+    """Writes one graph, or one region, through OpenVINO's op set functions."""
+
+    def __init__(self, engine: ModuleType, ops: ModuleType, outer: Network | None = None) -> None:
+        self.engine = engine
+        self.ops = ops
+        self.outer = outer
+        self.kept: list[Array] = outer.kept if outer is not None else []
+        """Arrays whose memory the engine reads: they must live as long as what is compiled from the network."""
+        self.sizes = DimSources(self)
+        self._node: Node | None = None
+
+    @property
+    def node(self) -> Node:
+        """The IR node being written."""
+        assert self._node is not None, "no node is being written"
+        return self._node
+
+    @node.setter
+    def node(self, node: Node) -> None:
+        self._node = node
+
+    @property
+    def x(self) -> Value:
+        """The first operand of the IR node being written."""
+        return self.node.inputs[0]
+
+    def type(self, dtype: DType) -> Any:
+        """`openvino.Type` of an IR element type."""
+        return element_type(self.engine, dtype)
+
+    def parameter(self, value: Value) -> Handle:
+        """A network input for an IR value, with the bounds its symbols have."""
+        return self.ops.parameter(self.sizes.partial_shape(value.shape), self.type(value.dtype), name=value.name or None)
+
+    def constant(self, array: Array, dtype: DType | None = None) -> Handle:
+        """A constant over the array's own memory."""
+        kept = np.ascontiguousarray(array).reshape(array.shape)
+        self.kept.append(kept)
+        return self.engine.op.Constant(tensor_over(self.engine, kept, dtype or dtype_of(kept)), shared_memory=True)
+
+    def scalar(self, number: float, dtype: DType = I64) -> Handle:
+        """A scalar constant."""
+        return self.constant(np.array(number).astype(dtype.numpy))
+
+    def like(self, number: float) -> Handle:
+        """A scalar constant of the first operand's element type."""
+        return self.scalar(number, self.x.dtype)
+
+    def vector(self, numbers: Sequence[int]) -> Handle:
+        """An i64 vector constant."""
+        return self.constant(np.array(numbers, np.int64))
+
+    def dims(self, dims: Sequence[Dim]) -> Handle:
+        """An i64 vector of dimensions: a constant, or computed from the sizes of values at run time."""
+        return self.sizes.vector(dims)
+
+    def dim(self, dim: Dim) -> Handle:
+        """An i64 scalar of one dimension."""
+        return self.reshape(self.dims((dim,)), ())
+
+    def cast(self, x: Handle, dtype: DType) -> Handle:
+        """x in another element type."""
+        return self.ops.convert(x, self.type(dtype).to_string())
+
+    def reshape(self, x: Handle, shape: Sequence[Dim]) -> Handle:
+        """x with sizes that may be symbolic."""
+        return self.ops.reshape(x, self.dims(shape), False)
+
+    def broadcast(self, x: Handle, shape: Sequence[Dim]) -> Handle:
+        """x repeated to sizes that may be symbolic."""
+        return self.ops.broadcast(x, self.dims(shape))
+
+    def take(self, x: Handle, index: int, axis: int = 0) -> Handle:
+        """Element `index` along `axis`, which disappears."""
+        return self.ops.gather(x, self.scalar(index, I32), self.scalar(axis, I32))
+
+    def shape_of(self, x: Handle) -> Handle:
+        """The sizes of x as an i64 vector."""
+        return self.ops.shape_of(x, "i64")
+
+    def region(self) -> Network:
+        """A network for a region of the node being written."""
+        return Network(self.engine, self.ops, self)
+
+    def place(self, graph: Graph) -> str:
+        """The name a graph's network has in the engine's own dumps."""
+        return graph.name or "region"

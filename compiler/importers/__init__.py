@@ -1,0 +1,1 @@
+"""Readers of the formats people train in: one package a format."""

@@ -1,0 +1,50 @@
+"""Composites expanded into the simpler ops they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from isthmus.ir.builder import Builder, FreshSymbols
+from isthmus.ir.graph import Graph, Node
+
+
+def decompose_where(graph: Graph, wanted: Callable[[Node], bool]) -> bool:
+    """Expand each composite node that is `wanted`, and what it expands to, inside regions too."""
+    return _expand(graph, wanted, FreshSymbols(graph))
+
+
+def _expand(graph: Graph, wanted: Callable[[Node], bool], fresh: FreshSymbols) -> bool:
+    changed = False
+    pending = [node for node in graph.nodes]
+    pending.reverse()
+    while pending:
+        node = pending.pop()
+        for region in node.regions.values():
+            changed |= _expand(region, wanted, fresh)
+        if node.op.decompose is None or not wanted(node):
+            continue
+        pending.extend(reversed(decompose(node, fresh)))
+        changed = True
+    return changed
+
+
+def decompose(node: Node, fresh: FreshSymbols | None = None) -> list[Node]:
+    """Replace one composite node by its decomposition; returns the nodes that stand in its place, in order."""
+    graph, make = node.graph, node.op.decompose
+    assert graph is not None and make is not None, "only composites that stand in a graph can be decomposed"
+    before = node._prev
+    b = Builder(graph, before=node, loc=node.loc, origin=(*node.origin, f"decompose {node.op.name}"), fresh=fresh)
+    operands = list(node.operands)
+    if not (node.op.operands and node.op.operands[-1].variadic):
+        operands += [None] * (len(node.op.operands) - len(operands))
+    made = make(b, *operands, **node.attrs)
+    results = tuple(made) if node.op.several else (made,)
+    for old, new in zip(node.results, results, strict=True):
+        graph.replace_uses(old, new)
+    made_nodes: list[Node] = []
+    each = graph._first if before is None else before._next
+    while each is not None and each is not node:
+        made_nodes.append(each)
+        each = each._next
+    graph.erase(node)
+    return made_nodes

@@ -1,0 +1,109 @@
+"""Exports the torch models the figures are measured on to ONNX, with seeded random weights.
+
+    python -m tests.support.export_models FOLDER            # whole models, as users have them
+    python -m tests.support.export_models --strip FOLDER    # without large weights: what tests/data holds
+
+Needs torch, torchvision and transformers (`make bench` installs them).
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+OPSET = 18
+KEEP_ELEMENTS = 64
+"""Stripping keeps smaller initializers: shapes, scalars and such decide what a network computes."""
+
+
+def export(name: str, path: Path) -> None:
+    """Write the model called `name` to `path` with a dynamic batch."""
+    import torch
+
+    warnings.simplefilter("ignore")
+    torch.manual_seed(0)
+    module, arguments, inputs = MODELS[name]()
+    batch = torch.export.Dim("batch", min=1, max=64)
+    dynamic = {key: {0: batch} for key in inputs}
+    program = torch.onnx.export(
+        module.eval(),
+        arguments,
+        dynamo=True,
+        opset_version=OPSET,
+        optimize=False,
+        dynamic_shapes=dynamic,
+        input_names=list(inputs),
+        verbose=False,
+    )
+    program.save(str(path), external_data=False)
+
+
+def strip(path: Path) -> None:
+    """Remove the contents of large float initializers; `tests.support.exported` fills them again."""
+    model = onnx.load(path)
+    for weight in model.graph.initializer:
+        size = 1
+        for d in weight.dims:
+            size *= d
+        if size > KEEP_ELEMENTS and weight.data_type == onnx.TensorProto.FLOAT:
+            weight.ClearField("raw_data")
+    for node in model.graph.node:
+        del node.metadata_props[:]
+    del model.graph.value_info[:]
+    onnx.save(model, path)
+
+
+def _torchvision(name: str) -> Callable[[], tuple[Any, tuple[Any, ...], tuple[str, ...]]]:
+    def make() -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
+        import torch
+
+        # The CPU build has no compiled torchvision ops; declaring them lets its Python part load.
+        library = torch.library.Library("torchvision", "DEF")
+        for op in ("nms(Tensor a) -> Tensor",):
+            library.define(op)
+        import torchvision
+
+        _LIBRARIES.append(library)
+        return getattr(torchvision.models, name)(weights=None), (torch.randn(2, 3, 224, 224),), ("x",)
+
+    return make
+
+
+def _bert() -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
+    import torch
+    from transformers import BertConfig, BertModel
+
+    model = BertModel(BertConfig(attn_implementation="eager"))
+    ids = torch.randint(0, 30000, (2, 128))
+    return model, (ids, torch.ones_like(ids)), ("input_ids", "attention_mask")
+
+
+_LIBRARIES: list[Any] = []
+MODELS: dict[str, Callable[[], tuple[Any, tuple[Any, ...], tuple[str, ...]]]] = {
+    "resnet50": _torchvision("resnet50"),
+    "mobilenet_v3_large": _torchvision("mobilenet_v3_large"),
+    "bert_base": _bert,
+}
+
+
+def main() -> None:
+    """Export every model into the folder named last on the command line."""
+    folder = Path(sys.argv[-1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in MODELS:
+        path = folder / f"{name}.onnx"
+        if path.exists():
+            continue
+        export(name, path)
+        if "--strip" in sys.argv:
+            strip(path)
+        print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
