@@ -46,12 +46,12 @@ def lacks(**reasons: str) -> Lacking:
 
 
 def collect(modules: Iterable[ModuleType]) -> Table:
-    """The table of all emissions and reasons in `modules`; ValueError if two speak about one op."""
+    """The table of what `modules` define (not what they import); ValueError if two speak about one op."""
     table: dict[str, Row] = {}
     for module in modules:
         for item in vars(module).values():
             rows: Mapping[str, Row] = {}
-            if isinstance(item, Emission):
+            if isinstance(item, Emission) and item.function.__module__ == module.__name__:
                 rows = dict.fromkeys(item.ops, item)
             elif isinstance(item, Lacking):
                 rows = item.reasons

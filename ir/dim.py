@@ -15,9 +15,13 @@ from functools import cached_property
 from typing import TypeAlias, Union
 
 from isthmus.ir.errors import DimensionError
+from isthmus.ir.spelling import symbol_name
 
 MAX_TERMS = 256
 """Longest sum an expression may grow to: hostile models multiply sums until memory ends."""
+
+MAX_DEPTH = 32
+"""How deep divisions, minima and maxima may nest: text, and Python's stack, must hold them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Symbol:
             raise DimensionError(f"symbol {self.name} cannot lie in {self.low}..{self.high}")
 
     def __str__(self) -> str:
-        return self.name
+        return symbol_name(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,10 @@ class DimExpr:
             sign = "-" if coefficient < 0 else "+"
             text = f"{text} {sign} {body}" if text else f"-{body}" if coefficient < 0 else body
         return text
+
+    @cached_property
+    def _depth(self) -> int:
+        return max((_atom_depth(a) for monomial, _ in self.terms for a, _ in monomial), default=0)
 
     @cached_property
     def _bounds(self) -> Bounds:
@@ -314,6 +322,8 @@ def _times(a: Monomial, b: Monomial) -> Monomial:
 
 
 def _of(atom: Atom) -> DimExpr:
+    if _atom_depth(atom) > MAX_DEPTH:
+        raise DimensionError(f"dimension expression nests deeper than {MAX_DEPTH}")
     return DimExpr(((((atom, 1),), 1),))
 
 
@@ -370,6 +380,13 @@ def _as_extremum(dim: Dim, kind: str) -> tuple[Dim, ...] | None:
         return None
     atom = monomial[0][0]
     return atom.args if isinstance(atom, Extremum) and atom.kind == kind else None
+
+
+def _atom_depth(atom: Atom) -> int:
+    if isinstance(atom, Symbol):
+        return 0
+    args = atom.args if isinstance(atom, Extremum) else (atom.numerator, atom.divisor)
+    return 1 + max(0 if isinstance(d, int) else d._depth for d in args)
 
 
 def _atom_bounds(atom: Atom, power: int) -> Bounds:

@@ -129,6 +129,12 @@ class NumbersMoved(PassError):
     code = "E404"
 
 
+class RuleError(IsthmusError):
+    """A rewrite rule that is written wrongly: its pattern says too little, or it names what does not exist."""
+
+    code = "E405"
+
+
 class UnsupportedByBackend(IsthmusError):
     """Nodes a backend cannot take: all of them, each with its reason and source location."""
 

@@ -212,6 +212,8 @@ class Op:
             if error.reason.startswith(f"{self.name}: "):
                 raise
             raise TypeRuleError(f"{self.name}: {error.reason}", hint=error.hint) from None
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise TypeRuleError(f"{self.name}: operands and attributes do not fit each other: {error}") from error
         return (found,) if isinstance(found, TensorType) else tuple(found)
 
 

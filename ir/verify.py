@@ -58,11 +58,12 @@ def _check_node(graph: Graph, node: Node) -> None:
     if len(inferred) != len(node.results):
         _fail(graph, node, f"has {len(node.results)} results, its op yields {len(inferred)}")
     for result, type in zip(node.results, inferred, strict=True):
-        if not _admits(type, result.type):
+        if not admits(type, result.type):
             _fail(graph, node, f"result {result!r} should have type {type}")
 
 
-def _admits(inferred: TensorType, declared: TensorType) -> bool:
+def admits(inferred: TensorType, declared: TensorType) -> bool:
+    """Whether a result may be declared so: as inferred, with any size where only running can tell."""
     if inferred == declared:
         return True
     return (

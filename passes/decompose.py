@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from isthmus.ir.builder import Builder, FreshSymbols
 from isthmus.ir.graph import Graph, Node
+from isthmus.passes.base import Pass, PassContext
+
+
+@dataclass(frozen=True)
+class Decompose(Pass):
+    """Expands composite ops into the simpler ops they are made of: those named in `ops`, or all."""
+
+    name: ClassVar[str] = "decompose"
+    ops: tuple[str, ...] = ()
+
+    def run(self, graph: Graph, ctx: PassContext) -> bool:
+        """Expand until no wanted composite is left."""
+        return decompose_where(graph, lambda node: not self.ops or node.op.name in self.ops)
 
 
 def decompose_where(graph: Graph, wanted: Callable[[Node], bool]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from isthmus.backends.openvino.integers import floor_div, mod
 from isthmus.ir.dim import Atom, Dim, DimExpr, Extremum, FloorDiv, Symbol, bounds
 from isthmus.ir.errors import BackendFailed
 from isthmus.ir.graph import Value
@@ -74,8 +75,6 @@ class DimSources:
         return self._computed[atom]
 
     def _compound(self, atom: Any) -> Handle:
-        from isthmus.backends.openvino.integers import floor_div, mod
-
         n = self._network
         if isinstance(atom, Extremum):
             pick = n.ops.minimum if atom.kind == "min" else n.ops.maximum

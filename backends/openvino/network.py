@@ -5,7 +5,7 @@ Operands and results are `openvino.Output`s or single-output nodes. Constants sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -24,10 +24,18 @@ Handle: TypeAlias = Any
 class Network:
     """Writes one graph, or one region, through OpenVINO's op set functions."""
 
-    def __init__(self, engine: ModuleType, ops: ModuleType, outer: Network | None = None) -> None:
+    def __init__(
+        self,
+        engine: ModuleType,
+        ops: ModuleType,
+        write: Callable[[Network, Graph, Sequence[Handle]], list[Handle]],
+        outer: Network | None = None,
+    ) -> None:
         self.engine = engine
         self.ops = ops
         self.outer = outer
+        self.write = write
+        """Writes a graph into a network, given what stands for its inputs."""
         self.kept: list[Array] = outer.kept if outer is not None else []
         """Arrays whose memory the engine reads: they must live as long as what is compiled from the network."""
         self.sizes = DimSources(self)
@@ -91,8 +99,8 @@ class Network:
         return self.ops.reshape(x, self.dims(shape), False)
 
     def broadcast(self, x: Handle, shape: Sequence[Dim]) -> Handle:
-        """x repeated to sizes that may be symbolic."""
-        return self.ops.broadcast(x, self.dims(shape))
+        """x repeated to sizes that may be symbolic. (To a scalar, the engine's broadcast crashes the process.)"""
+        return x if not shape else self.ops.broadcast(x, self.dims(shape))
 
     def take(self, x: Handle, index: int, axis: int = 0) -> Handle:
         """Element `index` along `axis`, which disappears."""
@@ -104,8 +112,4 @@ class Network:
 
     def region(self) -> Network:
         """A network for a region of the node being written."""
-        return Network(self.engine, self.ops, self)
-
-    def place(self, graph: Graph) -> str:
-        """The name a graph's network has in the engine's own dumps."""
-        return graph.name or "region"
+        return Network(self.engine, self.ops, self.write, self)

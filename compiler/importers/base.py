@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
+from typing import Self
 
 from isthmus.compiler.importers.known import Known
 from isthmus.ir.builder import Builder, FreshSymbols
@@ -21,6 +23,12 @@ class ImportBuilder(Builder):
     def __init__(self, graph: Graph, *, fresh: FreshSymbols | None = None, known: Known | None = None) -> None:
         super().__init__(graph, fresh=fresh)
         self.known = known or Known()
+
+    def body(self) -> Self:
+        """A builder for the body of a control-flow node: a new graph, the same knowledge and symbols."""
+        inner = copy(self)
+        inner.graph = Graph(self.graph.name)
+        return inner
 
     def numbers(self, value: Value) -> Array | None:
         """The contents of a small tensor if they do not depend on inputs."""

@@ -50,9 +50,17 @@ class Symbols:
         return symbol(name)
 
 
-def parse_shape(name: str, spec: Sequence[DimSpec], known: dict[str, Dim]) -> tuple[Dim | None, ...]:
-    """The dimensions a user asks for; None where any size will do. `known` keeps one symbol a name. Raises BadInput."""
-    return tuple(_parse_dim(name, each, known) for each in spec)
+def parse_shapes(asked: InputShapes) -> dict[str, tuple[Dim | None, ...]]:
+    """The dimensions a user asks for, by input; None where any size will do. Raises BadInput.
+
+    A name is one symbol throughout; a range given for it once holds everywhere.
+    """
+    ranges: dict[str, Dim] = {}
+    for name, spec in asked.items():
+        for each in spec:
+            if isinstance(each, str):
+                _note_range(name, each, ranges)
+    return {name: tuple(_parse_dim(name, each, ranges) for each in spec) for name, spec in asked.items()}
 
 
 def merge_shape(name: str, asked: tuple[Dim | None, ...], declared: Shape | None, symbols: Symbols) -> Shape:
@@ -67,21 +75,22 @@ def merge_shape(name: str, asked: tuple[Dim | None, ...], declared: Shape | None
     return tuple(have if want is None else want for want, have in zip(asked, declared, strict=True))
 
 
-def _parse_dim(name: str, spec: DimSpec, known: dict[str, Dim]) -> Dim | None:
-    if spec is None:
-        return None
-    if isinstance(spec, int):
-        if spec < 0:
-            raise BadInput(f"input {name!r}: size {spec} is negative")
-        return spec
+def _note_range(name: str, spec: str, ranges: dict[str, Dim]) -> None:
     match = _SPEC.fullmatch(spec)
     if match is None:
         raise BadInput(f"input {name!r}: {spec!r} is no dimension", hint='write 8, "N", "N:1..32" or "N:1.."')
     label, low, high = match.groups()
     if low is None:
-        return known.setdefault(label, symbol(label))
+        return
     bounded = symbol(label, int(low), int(high) if high else None)
-    if known.setdefault(label, bounded) != bounded and known[label] != symbol(label):
+    if ranges.setdefault(label, bounded) != bounded:
         raise BadInput(f"input {name!r}: {label} is given two different ranges")
-    known[label] = bounded
-    return bounded
+
+
+def _parse_dim(name: str, spec: DimSpec, ranges: dict[str, Dim]) -> Dim | None:
+    if isinstance(spec, str):
+        label = spec.partition(":")[0]
+        return ranges.get(label, symbol(label))
+    if spec is not None and spec < 0:
+        raise BadInput(f"input {name!r}: size {spec} is negative")
+    return spec

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,23 @@ def _torchvision(name: str) -> Callable[[], tuple[Any, tuple[Any, ...], tuple[st
     def make() -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
         import torch
 
-        # The CPU build has no compiled torchvision ops; declaring them lets its Python part load.
-        library = torch.library.Library("torchvision", "DEF")
-        for op in ("nms(Tensor a) -> Tensor",):
-            library.define(op)
+        _declare_compiled_ops()
         import torchvision
 
-        _LIBRARIES.append(library)
         return getattr(torchvision.models, name)(weights=None), (torch.randn(2, 3, 224, 224),), ("x",)
 
     return make
+
+
+@cache
+def _declare_compiled_ops() -> Any:
+    """Lets torchvision's Python part load beside a torch build it has no compiled ops for."""
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    for op in COMPILED_OPS:
+        library.define(f"{op}(Tensor a) -> Tensor")
+    return library  # cached, because a library's ops vanish with it
 
 
 def _bert() -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
@@ -83,7 +91,8 @@ def _bert() -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
     return model, (ids, torch.ones_like(ids)), ("input_ids", "attention_mask")
 
 
-_LIBRARIES: list[Any] = []
+_REGIONS = ("roi_align", "ps_roi_align", "roi_pool", "ps_roi_pool", "deform_conv2d")
+COMPILED_OPS = ("nms", "qnms", "qroi_align", *_REGIONS, *(f"_{name}_backward" for name in _REGIONS))
 MODELS: dict[str, Callable[[], tuple[Any, tuple[Any, ...], tuple[str, ...]]]] = {
     "resnet50": _torchvision("resnet50"),
     "mobilenet_v3_large": _torchvision("mobilenet_v3_large"),

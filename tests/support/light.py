@@ -1,7 +1,6 @@
 """The real networks in the onnx wheel's test data, with weights that make their outputs mean something.
 
-As shipped, every weight is the same constant and every output a uniform softmax. `filled` replaces the weights by seeded
-He-initialised ones and gives batch norms plausible statistics.
+As shipped, every weight is one constant and every output a uniform softmax whatever the input.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import numpy_helper
+
+from tests.support.weights import Array, WeightSource
 
 NAMES = (
     "bvlc_alexnet",
@@ -25,59 +26,35 @@ NAMES = (
 )
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 
-Array = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-
 
 def filled(name: str, seed: int = 0) -> onnx.ModelProto:
-    """The network `light_<name>.onnx` with weights as initializers drawn from `seed`."""
+    """The network `light_<name>.onnx` with weights drawn from `seed` as initializers.
+
+    A network that ends in a softmax also yields what goes into it: a saturated softmax would hide differences.
+    """
     model = onnx.load(FOLDER / f"light_{name}.onnx")
-    graph, rng = model.graph, np.random.default_rng(seed)
+    graph, source = model.graph, WeightSource(model.graph, seed)
     shapes = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-    roles = _roles(graph)
     kept, weights = [], []
     for node in graph.node:
-        if node.op_type != "ConstantOfShape":
+        if node.op_type == "ConstantOfShape":
+            value = source.draw(node.output[0], tuple(int(d) for d in shapes[node.input[0]]))
+            weights.append(numpy_helper.from_array(value, node.output[0]))
+        else:
             kept.append(node)
-            continue
-        shape = tuple(int(d) for d in shapes[node.input[0]])
-        value = _draw(roles[node.output[0]], shape, rng)
-        weights.append(numpy_helper.from_array(value, node.output[0]))
     used = {name for node in kept for name in node.input}
     initializers = [i for i in graph.initializer if i.name in used] + weights
     inputs = [i for i in graph.input if i.name in used and i.name not in shapes]
-    for field, items in ((graph.node, kept), (graph.initializer, initializers), (graph.input, inputs)):
-        del field[:]  # type: ignore[attr-defined]
-        field.extend(items)  # type: ignore[attr-defined]
-    model.ir_version = 8  # initializers need not be inputs from IR 4 on; 8 is what onnxruntime surely reads
-    return model
+    logits = [onnx.helper.make_empty_tensor_value_info(n.input[0]) for n in kept if n.op_type == "Softmax"]
+    outputs = [*graph.output, *logits]
+    trimmed = onnx.helper.make_graph(kept, graph.name, inputs, outputs, initializers)
+    return onnx.helper.make_model(trimmed, opset_imports=model.opset_import, ir_version=8)
 
 
-def random_input(model: onnx.ModelProto, seed: int = 0) -> dict[str, Array]:
+def random_inputs(model: onnx.ModelProto, seed: int = 0) -> dict[str, Array]:
     """Standard normal values for every input."""
     rng = np.random.default_rng(seed)
     return {
         i.name: rng.standard_normal([d.dim_value for d in i.type.tensor_type.shape.dim]).astype(np.float32)
         for i in model.graph.input
     }
-
-
-def _roles(graph: onnx.GraphProto) -> dict[str, tuple[str, int]]:
-    """Weight name -> (op type, operand index) of its first use, looking through Unsqueeze."""
-    roles: dict[str, tuple[str, int]] = {}
-    for node in reversed(graph.node):
-        for i, name in enumerate(node.input):
-            looks_through = node.op_type == "Unsqueeze" and node.output[0] in roles
-            roles[name] = roles[node.output[0]] if looks_through else (node.op_type, i)
-    return roles
-
-
-def _draw(role: tuple[str, int], shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    match role:
-        case ("Conv", 1) | ("Gemm", 1):
-            fan_in = int(np.prod(shape[1:]))
-            value = rng.standard_normal(shape) * np.sqrt(2 / fan_in)
-        case ("BatchNormalization", 1 | 4) | ("Mul", _):
-            value = rng.uniform(0.5, 1.5, shape)
-        case _:
-            value = rng.standard_normal(shape) * 0.1
-    return value.astype(np.float32)

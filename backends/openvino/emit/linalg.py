@@ -20,9 +20,8 @@ def matmul(n: Network, x: Handle, y: Handle) -> Handle:
 @emits("linear")
 def linear(n: Network, x: Handle, weight: Handle, bias: Handle | None = None) -> Handle:
     """A product and a sum, which the engine fuses."""
-    vector = n.x.rank == 1
     product = n.ops.matmul(x, weight, False, False)
-    return product if bias is None else n.ops.add(product, bias) if not vector else n.ops.add(product, bias)
+    return product if bias is None else n.ops.add(product, bias)
 
 
 @emits("einsum")
@@ -31,9 +30,21 @@ def einsum(n: Network, *xs: Handle, equation: str) -> Handle:
     return n.ops.einsum(list(xs), equation.replace(" ", ""))
 
 
-@emits("attention")
+def _beyond_fused(node: Node) -> str | None:
+    q, k, v, mask = (*node.operands, None)[:4]
+    assert q is not None and k is not None and v is not None
+    if node.attrs["causal"] and mask is not None:
+        return "the engine's attention takes a mask or causality, not both"
+    if not q.rank == k.rank == v.rank == 4 or not q.shape[:2] == k.shape[:2] == v.shape[:2]:
+        return "the engine's attention takes four dimensions with equal batch and head counts"
+    if node.attrs["causal"] and q.shape[2] != k.shape[2]:
+        return "the engine's causal attention takes queries and keys of one length"
+    return None
+
+
+@emits("attention", unless=_beyond_fused)
 def attention(
     n: Network, q: Handle, k: Handle, v: Handle, mask: Handle | None = None, *, scale: float, causal: bool
 ) -> Handle:
     """The engine's own attention."""
-    raise NotImplementedError
+    return n.ops.scaled_dot_product_attention(q, k, v, mask, n.like(scale), causal)

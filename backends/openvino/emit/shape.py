@@ -1,0 +1,159 @@
+"""Ops that move elements about."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from isthmus.backends.emitter import emits
+from isthmus.backends.openvino.network import Handle, Network
+from isthmus.ir.dim import Dim, Shape, less_equal
+from isthmus.ir.graph import Node
+
+_EXACT = 1 << 24
+"""f32 holds every integer up to here."""
+
+BEFORE_FIRST = int(np.iinfo(np.int32).min)
+"""A stop below every position, for steps that run backwards."""
+
+
+@emits("shape_of")
+def shape_of(n: Network, x: Handle) -> Handle:
+    """The sizes as i64."""
+    return n.shape_of(x)
+
+
+@emits("reshape")
+def reshape(n: Network, x: Handle, *, shape: Shape) -> Handle:
+    """Sizes that stay in place are copied (0), one more symbolic size is inferred (-1), others are computed."""
+    pattern = reshape_pattern(n.x.shape, shape)
+    return n.reshape(x, shape) if pattern is None else n.ops.reshape(x, n.vector(pattern), True)
+
+
+def reshape_pattern(before: Shape, after: Shape) -> list[int] | None:
+    """`after` as numbers with 0 for "as before" and -1 for "what remains"; None if that is not enough."""
+    if any(less_equal(1, d) is not True for d in (*before, *after)):
+        return None
+    pattern = []
+    for i, dim in enumerate(after):
+        if isinstance(dim, int):
+            pattern.append(dim)
+        else:
+            pattern.append(0 if i < len(before) and before[i] == dim else -1)
+    return pattern if pattern.count(-1) <= 1 else None
+
+
+@emits("dynamic_reshape")
+def dynamic_reshape(n: Network, x: Handle, shape: Handle) -> Handle:
+    """The engine infers a -1 too."""
+    return n.ops.reshape(x, shape, False)
+
+
+@emits("expand")
+def expand(n: Network, x: Handle, *, shape: Shape) -> Handle:
+    """One-way broadcasting."""
+    return n.broadcast(x, shape)
+
+
+@emits("dynamic_expand")
+def dynamic_expand(n: Network, x: Handle, shape: Handle) -> Handle:
+    """Two-way broadcasting."""
+    return n.ops.broadcast(x, shape, broadcast_spec="BIDIRECTIONAL")
+
+
+@emits("transpose")
+def transpose(n: Network, x: Handle, *, perm: tuple[int, ...]) -> Handle:
+    """A permutation of axes."""
+    return n.ops.transpose(x, n.vector(perm))
+
+
+@emits("concat")
+def concat(n: Network, *xs: Handle, axis: int) -> Handle:
+    """Along one axis."""
+    return n.ops.concat(list(xs), axis)
+
+
+@emits("split")
+def split(n: Network, x: Handle, *, axis: int, sizes: Shape) -> list[Handle]:
+    """Into parts of given sizes."""
+    return list(n.ops.variadic_split(x, n.scalar(axis), n.dims(sizes)).outputs())
+
+
+@emits("slice")
+def slice_(
+    n: Network, x: Handle, *, axes: tuple[int, ...], starts: Shape, stops: Shape, steps: tuple[int, ...]
+) -> Handle:
+    """Windows along some axes."""
+    if not axes:
+        return x
+    return n.ops.slice(x, n.dims(starts), n.dims(stops), n.vector(steps), n.vector(axes))
+
+
+@emits("reverse")
+def reverse(n: Network, x: Handle, *, axes: tuple[int, ...]) -> Handle:
+    """A slice that runs backwards."""
+    return reversed_along(n, x, axes) if axes else x
+
+
+def reversed_along(n: Network, x: Handle, axes: tuple[int, ...]) -> Handle:
+    """x read backwards along `axes`."""
+    count = len(axes)
+    ends = n.vector([-1] * count)
+    return n.ops.slice(x, ends, n.vector([BEFORE_FIRST] * count), ends, n.vector(axes))
+
+
+@emits("dynamic_slice")
+def dynamic_slice(
+    n: Network, x: Handle, starts: Handle, stops: Handle, *, axes: tuple[int, ...], steps: tuple[int, ...]
+) -> Handle:
+    """The engine clamps bounds and counts negative ones from the end, as Python does."""
+    return n.ops.slice(x, starts, stops, n.vector(steps), n.vector(axes))
+
+
+def _hard_padding(node: Node) -> str | None:
+    if node.attrs["mode"] == "wrap":
+        return "the engine has no wrapping padding"
+    x, value = node.inputs[0], node.operands[-1] if len(node.operands) > 1 else None
+    if not x.dtype.is_integer or x.dtype.bits <= 16 or value is None:
+        return None
+    if value.type.rank or value.type.dtype != x.dtype:
+        return None
+    array = value.array
+    if array is not None and abs(int(array.item())) <= _EXACT:
+        return None
+    return "the engine passes the padding value through f32"
+
+
+@emits("pad", unless=_hard_padding)
+def pad(n: Network, x: Handle, value: Handle | None = None, *, pads: tuple[tuple[Dim, Dim], ...], mode: str) -> Handle:
+    """With a value, the mirrored inside or the edge."""
+    begins, ends = (n.dims(tuple(side[i] for side in pads)) for i in (0, 1))
+    return n.ops.pad(x, begins, ends, mode, _fill(n, value, mode))
+
+
+def _hard_dynamic_padding(node: Node) -> str | None:
+    return _hard_padding(node)
+
+
+@emits("dynamic_pad", unless=_hard_dynamic_padding)
+def dynamic_pad(n: Network, x: Handle, pads: Handle, value: Handle | None = None, *, mode: str) -> Handle:
+    """The first half of `pads` before, the second after; negative ones cut."""
+    begins, ends = n.ops.split(pads, n.scalar(0), 2).outputs()
+    return n.ops.pad(x, begins, ends, mode, _fill(n, value, mode))
+
+
+@emits("tile")
+def tile(n: Network, x: Handle, *, repeats: Shape) -> Handle:
+    """Laid out repeatedly."""
+    return n.ops.tile(x, n.dims(repeats))
+
+
+@emits("dynamic_tile")
+def dynamic_tile(n: Network, x: Handle, repeats: Handle) -> Handle:
+    """Laid out a computed number of times."""
+    return n.ops.tile(x, repeats)
+
+
+def _fill(n: Network, value: Handle | None, mode: str) -> Handle | None:
+    if mode != "constant":
+        return None
+    return n.like(0) if value is None else value

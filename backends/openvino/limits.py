@@ -1,0 +1,66 @@
+"""What the CPU plugin cannot be trusted with, whatever the op, and where its numbers are known to differ.
+
+Found by comparing single ops with the evaluator (OpenVINO 2026.4, CPU): the plugin carries i64 in i32, u32 and u64
+in i32, f64 in f32, and under an f32 hint f16 in f32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from isthmus.ir.graph import Node
+from isthmus.ir.types import DType
+
+_TYPES: Mapping[str, str] = {
+    "f64": "the engine computes f64 in f32",
+    "u64": "the engine computes u64 in i32, where values of 2^31 and more change sign",
+    "u32": "the engine computes u32 in i32, where values of 2^31 and more change sign",
+    "i4": "4-bit values are not written for the engine",
+    "u4": "4-bit values are not written for the engine",
+    "f8e4m3": "8-bit floats are not written for the engine",
+    "f8e5m2": "8-bit floats are not written for the engine",
+}
+
+_MOVES_ONLY = frozenset(
+    "const cast shape_of reshape dynamic_reshape expand dynamic_expand transpose concat split slice reverse"
+    " dynamic_slice pad tile dynamic_tile gather gather_elements gather_nd where full depth_to_space space_to_depth"
+    " if loop scan".split()
+)
+"""Ops that compute nothing, so that a value's type is only how it is stored."""
+
+DEVIATIONS: Mapping[str, str] = {
+    "i64": "computed in i32: values beyond 32 bits wrap around",
+    "relu, clip with constant bounds, hard_sigmoid": "NaN becomes a number (the lower bound, or 1)",
+    "max_pool, reduce_max, reduce_min, argmax, argmin, topk, softmax, log_softmax": "NaN loses against numbers",
+    "gelu": "an infinity becomes NaN",
+    "mod, fmod": "inexact where the quotient of floats is large",
+    "cast": "floats beyond 32 bits become the least i32 when cast to i64",
+}
+"""Where results differ from an op's meaning and a correction would cost the kernels users come for."""
+
+
+def refusal(node: Node) -> str | None:
+    """Why no node of these types can be run, or None."""
+    values = (*node.inputs, *node.results)
+    for value in values:
+        if value.dtype.name in _TYPES:
+            return _TYPES[value.dtype.name]
+    if node.op.name not in _MOVES_ONLY and (low := next((v.dtype for v in values if _is_half(v.dtype)), None)):
+        return f"the engine computes {low} in f32 when asked for f32"
+    return _constant_refusal(node)
+
+
+def _constant_refusal(node: Node) -> str | None:
+    if node.op.name != "const" or node.results[0].dtype.name != "i64":
+        return None
+    array = node.attrs["data"].array
+    info = np.iinfo(np.int32)
+    if array.size and (array.min() < info.min or array.max() > info.max):
+        return "the engine carries i64 in i32, which does not hold all elements"
+    return None
+
+
+def _is_half(dtype: DType) -> bool:
+    return dtype.is_float and dtype.bits == 16

@@ -1,0 +1,103 @@
+"""A compiled network, called with as little as possible in between.
+
+One infer request is kept. Small inputs and outputs live in buffers the request is bound to once, so a call is a
+copy in, a run and a copy out; large inputs are bound without a copy at each call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from isthmus.backends.openvino.tensors import array_over, tensor_over
+from isthmus.ir.types import Array, DType, TensorType
+
+COPIED_BYTES = 1 << 16
+"""Up to this size an input is copied into a bound buffer: cheaper than binding its memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where one output of the graph comes from: an output of the network, or an input of the graph as it is."""
+
+    type: TensorType
+    port: int | None = None
+    passed: int | None = None
+
+
+@dataclass(eq=False)
+class Execution:
+    """Runs a compiled network; calls from several threads take turns."""
+
+    engine: ModuleType
+    compiled: Any
+    """None where every output is an input."""
+    input_types: Sequence[TensorType]
+    ports: Sequence[int | None]
+    """For each input of the graph, the network's input, or None where the network does not use it."""
+    outputs: Sequence[Output]
+    kept: Sequence[Array]
+    """Constants whose memory the network reads."""
+    info: Mapping[str, str]
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.compiled is not None:
+            self._request = self.compiled.create_infer_request()
+            self._run = super(type(self._request), self._request).infer
+        self._copied: list[tuple[int, Array]] = []
+        self._bound: list[tuple[int, int, DType]] = []
+        for index, (declared, port) in enumerate(zip(self.input_types, self.ports, strict=True)):
+            if port is None:
+                continue
+            buffer = _buffer(declared)
+            if buffer is None:
+                self._bound.append((index, port, declared.dtype))
+                continue
+            self._request.set_input_tensor(port, tensor_over(self.engine, buffer, declared.dtype))
+            self._copied.append((index, buffer))
+        self._taken = [self._source(output) for output in self.outputs]
+
+    def __call__(self, arrays: Sequence[Array]) -> list[Array]:
+        """Outputs in order, each an array of its own. Inputs must fit the graph's types."""
+        with self._lock:
+            for index, buffer in self._copied:
+                buffer[...] = arrays[index]
+            alive = [self._bind(port, arrays[index], dtype) for index, port, dtype in self._bound]
+            if self.compiled is not None:
+                self._run({}, True, False)
+            results = [
+                buffer.copy() if buffer is not None else self._fetch(output, arrays)
+                for output, buffer in zip(self.outputs, self._taken, strict=True)
+            ]
+            del alive
+        return results
+
+    def _bind(self, port: int, array: Array, dtype: DType) -> Array:
+        packed = np.ascontiguousarray(array, dtype.numpy).reshape(array.shape)
+        self._request.set_input_tensor(port, tensor_over(self.engine, packed, dtype))
+        return packed
+
+    def _source(self, output: Output) -> Array | None:
+        """The buffer bound to an output whose size is known and small."""
+        if output.port is None or (buffer := _buffer(output.type)) is None:
+            return None
+        self._request.set_output_tensor(output.port, tensor_over(self.engine, buffer, output.type.dtype))
+        return buffer
+
+    def _fetch(self, output: Output, arrays: Sequence[Array]) -> Array:
+        if output.passed is not None:
+            return np.array(arrays[output.passed])
+        return array_over(self._request.get_output_tensor(output.port), output.type.dtype).copy()
+
+
+def _buffer(type: TensorType) -> Array | None:
+    size = type.nbytes()
+    if not isinstance(size, int) or not 0 < size <= COPIED_BYTES:
+        return None
+    return np.zeros([d for d in type.shape if isinstance(d, int)], type.dtype.numpy)

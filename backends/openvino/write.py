@@ -1,0 +1,63 @@
+"""Writes IR nodes into a network through the emission table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from isthmus.backends.emitter import Emission, Table, collect, emit_nodes
+from isthmus.backends.openvino.emit import (
+    activation,
+    control,
+    creation,
+    elementwise,
+    image,
+    indexing,
+    linalg,
+    nn,
+    quant,
+    reduce,
+    shape,
+)
+from isthmus.backends.openvino.network import Handle, Network
+from isthmus.ir.graph import Graph, Node, Value
+
+TABLE: Table = collect(
+    (creation, elementwise, activation, linalg, nn, image, reduce, shape, indexing, quant, control)
+)
+"""Op name -> how it is written, or why not."""
+
+
+def write_nodes(n: Network, graph: Graph, inputs: Sequence[Handle]) -> list[Handle]:
+    """Write a graph whose inputs are given; returns what stands for its outputs. Raises BackendFailed."""
+    known: dict[Value, Handle] = {}
+    for value, handle in zip(graph.inputs, inputs, strict=True):
+        known[value] = handle
+        n.sizes.learn(value, handle)
+
+    def write(node: Node, operands: Sequence[Handle | None]) -> list[Handle]:
+        emission = TABLE[node.op.name]
+        assert isinstance(emission, Emission), f"{node.op.name} was let through: {emission}"
+        n.node = node
+        handles = _handles(emission.function(n, *operands, **node.attrs))
+        for value, handle in zip(node.results, handles, strict=True):
+            n.sizes.learn(value, handle)
+        _name(handles, node)
+        return handles
+
+    emit_nodes(graph, known, write, "OpenVINO")
+    return [known[v] for v in graph.outputs]
+
+
+def _handles(found: Any) -> list[Handle]:
+    return list(found) if isinstance(found, list | tuple) else [found]
+
+
+def _name(handles: Sequence[Handle], node: Node) -> None:
+    """Name the engine's nodes as the source does: that is what its profiles and errors show."""
+    label = str(node.loc) if node.loc else node.results[0].name if node.results else ""
+    if not label:
+        return
+    for handle in handles:
+        owner = handle if hasattr(handle, "set_friendly_name") else handle.get_node()
+        owner.set_friendly_name(f"{label} ({node.op.name})")

@@ -1,0 +1,120 @@
+"""ONNX functions: bodies that a model brings along, and bodies by which ONNX itself defines an op."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx
+from onnx import AttributeProto, FunctionProto, NodeProto, TypeProto
+
+from isthmus.compiler.importers.onnx.loader import normal_domain, opset_versions
+from isthmus.compiler.importers.onnx.types import code_of
+from isthmus.ir.errors import MalformedModel
+from isthmus.ir.graph import Value
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A body to inline: formal inputs and outputs, nodes, attribute defaults and the operator sets it is written in."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    nodes: Sequence[NodeProto]
+    defaults: Mapping[str, AttributeProto]
+    opsets: Mapping[str, int]
+
+
+Key = tuple[str, str, str]
+"""Domain, op type and overload."""
+
+
+def key_of(node: NodeProto) -> Key:
+    """What a call is matched to functions by."""
+    return normal_domain(node.domain), node.op_type, node.overload
+
+
+def local_functions(model: onnx.ModelProto) -> dict[Key, Function]:
+    """The functions a model brings along. MalformedModel where two have the same name."""
+    found: dict[Key, Function] = {}
+    for proto in model.functions:
+        key = normal_domain(proto.domain), proto.name, proto.overload
+        if key in found:
+            raise MalformedModel(f"function {proto.domain}::{proto.name} is defined twice")
+        found[key] = _function(proto, {a.name: a for a in proto.attribute_proto})
+    return found
+
+
+def schema_of(op: str, version: int, domain: str) -> onnx.defs.OpSchema | None:
+    """ONNX's own definition of the op as of `version`, if the installed onnx has one."""
+    try:
+        return onnx.defs.get_schema(op, version, domain)
+    except onnx.defs.SchemaError:
+        return None
+
+
+def has_body(schema: onnx.defs.OpSchema) -> bool:
+    """Whether ONNX defines the op by a function body."""
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def fixed_body(schema: onnx.defs.OpSchema, version: int) -> Function | None:
+    """The body by which ONNX defines the op, if it is the same for every call."""
+    if not schema.has_function:
+        return None
+    usable = [v for v in schema.function_opset_versions if v <= version]
+    data = schema.get_function_with_opset_version(max(usable, default=schema.since_version))
+    return _parsed(schema, data)
+
+
+def body_for_call(
+    schema: onnx.defs.OpSchema, version: int, node: NodeProto, operands: Sequence[Value | None]
+) -> Function | None:
+    """The body by which ONNX defines this very call: some are made for given attributes and operand types."""
+    if not schema.has_context_dependent_function:
+        return None
+    usable = [v for v in schema.context_dependent_function_opset_versions if v <= version]
+    types = [_type_proto(v).SerializeToString() for v in operands]
+    chosen = max(usable, default=schema.since_version)
+    data = schema.get_context_dependent_function_with_opset_version(chosen, node.SerializeToString(), types)
+    return _parsed(schema, data)
+
+
+def _parsed(schema: onnx.defs.OpSchema, data: bytes) -> Function | None:
+    proto = FunctionProto()
+    proto.ParseFromString(data)
+    if not proto.node:
+        return None
+    defaults = {
+        name: spec.default_value
+        for name, spec in schema.attributes.items()
+        if spec.default_value.type != AttributeProto.UNDEFINED
+    }
+    return _function(proto, defaults)
+
+
+def _function(proto: FunctionProto, defaults: Mapping[str, AttributeProto]) -> Function:
+    return Function(
+        name=f"{proto.domain}::{proto.name}" if proto.domain else proto.name,
+        inputs=tuple(proto.input),
+        outputs=tuple(proto.output),
+        nodes=proto.node,
+        defaults=defaults,
+        opsets=opset_versions(proto.opset_import, f"function {proto.name}"),
+    )
+
+
+def _type_proto(value: Value | None) -> TypeProto:
+    proto = TypeProto()
+    if value is None:
+        return proto
+    proto.tensor_type.elem_type = code_of(value.dtype)
+    proto.tensor_type.shape.SetInParent()
+    for size in value.shape:
+        dim = proto.tensor_type.shape.dim.add()
+        if isinstance(size, int):
+            dim.dim_value = size
+        else:
+            dim.dim_param = str(size)
+    return proto

@@ -1,0 +1,312 @@
+"""The walk over a model: names to values, nodes to lowerings, functions inlined, bodies to regions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from onnx import AttributeProto, GraphProto, NodeProto
+
+from isthmus.compiler.importers.base import ImportBuilder, blamed_on, unsupported_ops
+from isthmus.compiler.importers.lowering import Lowering, LoweringTable
+from isthmus.compiler.importers.onnx.external import ExternalData
+from isthmus.compiler.importers.onnx.functions import (
+    Function,
+    Key,
+    body_for_call,
+    fixed_body,
+    key_of,
+    schema_of,
+)
+from isthmus.compiler.importers.onnx.ordering import ordered
+from isthmus.compiler.importers.onnx.scope import Scope
+from isthmus.compiler.importers.onnx.survey import MAX_DEPTH
+from isthmus.compiler.importers.onnx.tensors import constant, dense
+from isthmus.ir.errors import MalformedModel, UnsupportedModel
+from isthmus.ir.graph import Graph, Loc, Value
+from isthmus.ir.types import TensorType
+
+NODES_PER_SOURCE_NODE = 20
+EXTRA_NODES = 100_000
+"""Functions that call functions may grow a model at most this much."""
+
+
+class OnnxBuilder(ImportBuilder):
+    """What a lowering is given: a builder that also knows the node at hand."""
+
+    opset: int = 1
+    """The operator set the node is written in."""
+    outputs: Sequence[str] = ()
+    """The names the node gives its outputs; "" for one that is not wanted."""
+
+    def wants(self, index: int) -> bool:
+        """Whether the node names output number `index`."""
+        return index < len(self.outputs) and bool(self.outputs[index])
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the walk is: the operator sets in force, the attributes of the function call around, and the path to it."""
+
+    opsets: Mapping[str, int]
+    path: str = ""
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    calls: tuple[Key, ...] = ()
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An attribute as written, with the names and the frame it was written in."""
+
+    proto: AttributeProto
+    scope: Scope
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Body:
+    """A sub-graph attribute: read when its lowering knows what flows in."""
+
+    walk: Walk
+    proto: GraphProto
+    scope: Scope
+    frame: Frame
+
+    def region(self, inputs: Sequence[TensorType], given: Sequence[Value] = ()) -> Region:
+        """The body as a graph of its own. Formal input i has type inputs[i]; further ones are `given` outside."""
+        names = [v.name for v in self.proto.input]
+        if len(names) != len(inputs):
+            raise MalformedModel(f"a body takes {len(names)} inputs but gets {len(inputs)}")
+        scope = Scope(self.scope.builder.body(), self.scope)
+        scope.graph.name = self.proto.name or "body"
+        for name, type in zip(names, inputs, strict=True):
+            scope.define(name, scope.graph.add_input(type, name))
+        for value in given:
+            scope.capture(value)
+        return Region(scope, self._outputs(scope))
+
+    def inline(self) -> tuple[Value, ...]:
+        """The body's results where it has no inputs, read in place."""
+        return self._outputs(Scope(self.scope.builder, self.scope))
+
+    def _outputs(self, scope: Scope) -> tuple[Value, ...]:
+        frame = replace(self.frame, depth=self.frame.depth + 1)
+        return self.walk.graph(self.proto, scope, frame)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A body that has been read. Its lowering sets the graph's outputs."""
+
+    scope: Scope
+    outputs: tuple[Value, ...]
+
+    @property
+    def builder(self) -> ImportBuilder:
+        """Adds to the end of the body."""
+        return self.scope.builder
+
+    def finish(self, outputs: Sequence[Value]) -> Graph:
+        """The body's graph, yielding `outputs`."""
+        names = dict.fromkeys(f"{v.name or 'out'}" for v in outputs)
+        unique = list(names) if len(names) == len(outputs) else [f"out{i}" for i in range(len(outputs))]
+        self.scope.graph.set_outputs(outputs, unique)
+        return self.scope.graph
+
+
+class Walk:
+    """One import: what all its graphs share."""
+
+    def __init__(
+        self, table: LoweringTable, functions: Mapping[Key, Function], external: ExternalData, source_nodes: int
+    ) -> None:
+        self.table = table
+        self.functions = functions
+        self.external = external
+        self._left = EXTRA_NODES + NODES_PER_SOURCE_NODE * source_nodes
+        self._schema_bodies: dict[tuple[str, int], Function | None] = {}
+
+    def graph(self, proto: GraphProto, scope: Scope, frame: Frame) -> tuple[Value, ...]:
+        """Read a graph whose inputs are defined in `scope`; its outputs."""
+        inputs = {v.name for v in proto.input if scope.defines(v.name)}
+        for tensor in proto.initializer:
+            if tensor.name not in inputs:
+                scope.define_constant(tensor.name, constant(tensor, self.external))
+        for sparse in proto.sparse_initializer:
+            if sparse.values.name not in inputs:
+                scope.define_constant(sparse.values.name, dense(sparse, self.external))
+        self.nodes(ordered(proto.node), scope, frame)
+        return tuple(_present(scope.find(v.name), v.name) for v in proto.output)
+
+    def nodes(self, nodes: Iterable[NodeProto], scope: Scope, frame: Frame) -> None:
+        """Read nodes that stand in order."""
+        for index, node in enumerate(nodes):
+            path = f"{frame.path}{node.name or f'{node.op_type}_{index}'}"
+            with blamed_on(f"onnx:{path} ({node.op_type})"):
+                self._node(node, scope, frame, path)
+
+    def _node(self, node: NodeProto, scope: Scope, frame: Frame, path: str) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise UnsupportedModel("the model's functions expand to too many nodes")
+        scope.builder.loc = Loc("onnx", (path,))
+        key = key_of(node)
+        operands = [scope.find(name) for name in node.input]
+        arguments = _arguments(node, scope, frame)
+        version = frame.opsets.get(key[0], 1)
+        function = self.functions.get(key)
+        lowering = self.table.find(node.op_type, version) if function is None and not key[0] else None
+        if lowering is not None:
+            results = self._lower(lowering, node, operands, arguments, scope.builder, version)
+        else:
+            function = function or self._schema_body(key, version, node, operands, arguments)
+            results = self._call(function, key, operands, arguments, scope, frame, path)
+        if len(results) < len(node.output):
+            raise UnsupportedModel(f"{node.op_type}: output {node.output[len(results)]!r} is not supported")
+        for name, value in zip(node.output, results, strict=False):
+            if name:
+                _name(_present(value, name), name)
+                scope.define(name, value)
+
+    def _lower(
+        self,
+        lowering: Lowering,
+        node: NodeProto,
+        operands: list[Value | None],
+        arguments: Mapping[str, Argument],
+        builder: ImportBuilder,
+        version: int,
+    ) -> Sequence[Value | None]:
+        assert isinstance(builder, OnnxBuilder)
+        while operands and operands[-1] is None:
+            operands.pop()
+        lowering.check_inputs(node.op_type, operands)
+        given = {name: self._decoded(argument) for name, argument in arguments.items()}
+        attributes = lowering.bind_attributes(node.op_type, given)
+        builder.opset, builder.outputs = version, node.output
+        found = lowering.function(builder, *operands, **attributes)
+        return (found,) if isinstance(found, Value) else found  # type: ignore[no-any-return]
+
+    def _schema_body(
+        self,
+        key: Key,
+        version: int,
+        node: NodeProto,
+        operands: Sequence[Value | None],
+        arguments: Mapping[str, Argument],
+    ) -> Function:
+        domain, op, _ = key
+        schema = None if domain else schema_of(op, version, "")
+        if schema is not None:
+            if (op, version) not in self._schema_bodies:
+                self._schema_bodies[op, version] = fixed_body(schema, version)
+            body = self._schema_bodies[op, version] or body_for_call(
+                schema, version, _with_arguments(node, arguments), operands
+            )
+            if body is not None:
+                return body
+        raise unsupported_ops({f"{domain or 'ai.onnx'}::{op} (opset {version})": [node.name or op]})
+
+    def _call(
+        self,
+        function: Function,
+        key: Key,
+        operands: Sequence[Value | None],
+        arguments: Mapping[str, Argument],
+        scope: Scope,
+        frame: Frame,
+        path: str,
+    ) -> Sequence[Value | None]:
+        if key in frame.calls:
+            raise MalformedModel(f"function {function.name} calls itself")
+        if frame.depth >= MAX_DEPTH:
+            raise UnsupportedModel(f"functions and bodies nest more than {MAX_DEPTH} deep")
+        if len(operands) > len(function.inputs):
+            raise MalformedModel(f"{function.name} takes {len(function.inputs)} inputs, got {len(operands)}")
+        inner = Scope(scope.builder)
+        for i, name in enumerate(function.inputs):
+            inner.define(name, operands[i] if i < len(operands) else None)
+        defaults = {name: Argument(proto, inner, frame) for name, proto in function.defaults.items()}
+        call = Frame(
+            opsets=function.opsets,
+            path=f"{path}/",
+            arguments={**defaults, **arguments},
+            calls=(*frame.calls, key),
+            depth=frame.depth + 1,
+        )
+        self.nodes(ordered(function.nodes), inner, call)
+        return [inner.find(name) for name in function.outputs]
+
+    def _decoded(self, argument: Argument) -> Any:
+        proto = argument.proto
+        match proto.type:
+            case AttributeProto.FLOAT:
+                return _shortest(proto.f)
+            case AttributeProto.INT:
+                return proto.i
+            case AttributeProto.STRING:
+                return _text(proto.s, proto.name)
+            case AttributeProto.TENSOR:
+                return constant(proto.t, self.external)
+            case AttributeProto.SPARSE_TENSOR:
+                return dense(proto.sparse_tensor, self.external)
+            case AttributeProto.GRAPH:
+                return Body(self, proto.g, argument.scope, argument.frame)
+            case AttributeProto.FLOATS:
+                return tuple(map(_shortest, proto.floats))
+            case AttributeProto.INTS:
+                return tuple(proto.ints)
+            case AttributeProto.STRINGS:
+                return tuple(_text(s, proto.name) for s in proto.strings)
+        raise UnsupportedModel(f"attribute {proto.name!r} is of a kind that is not supported")
+
+
+def _arguments(node: NodeProto, scope: Scope, frame: Frame) -> dict[str, Argument]:
+    """The attributes by name, those that refer to the surrounding call's attributes replaced by them."""
+    found: dict[str, Argument] = {}
+    for proto in node.attribute:
+        if proto.name in found:
+            raise MalformedModel(f"attribute {proto.name!r} is given twice")
+        if not proto.ref_attr_name:
+            found[proto.name] = Argument(proto, scope, frame)
+        elif proto.ref_attr_name in frame.arguments:
+            found[proto.name] = frame.arguments[proto.ref_attr_name]
+    return found
+
+
+def _with_arguments(node: NodeProto, arguments: Mapping[str, Argument]) -> NodeProto:
+    if not any(proto.ref_attr_name for proto in node.attribute):
+        return node
+    resolved = NodeProto()
+    resolved.CopyFrom(node)
+    del resolved.attribute[:]
+    for name, argument in arguments.items():
+        resolved.attribute.add().CopyFrom(argument.proto)
+        resolved.attribute[-1].name = name
+    return resolved
+
+
+def _present(value: Value | None, name: str) -> Value:
+    if value is None:
+        raise MalformedModel(f"output {name!r} stands for an input that is absent")
+    return value
+
+
+def _name(value: Value, name: str) -> None:
+    if not value.name:
+        value.name = name
+
+
+def _shortest(number: float) -> float:
+    """The shortest decimal that is the same f32: authors write 0.01, and files hold 0.009999999776482582."""
+    return float(str(np.float32(number)))
+
+
+def _text(data: bytes, name: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise MalformedModel(f"attribute {name!r} is no text") from None

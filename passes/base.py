@@ -1,0 +1,31 @@
+"""What a pass is: a frozen dataclass with a name, whose fields are its options and whose docstring is its help."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from isthmus.ir.graph import Graph
+
+
+@dataclass
+class PassContext:
+    """What a pass tells its instruments while it runs."""
+
+    fired: Counter[str] = field(default_factory=Counter)
+    """Rule name -> how many times it fired."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A change to a graph that keeps its meaning.
+
+    Options are numbers, strings, booleans or tuples of strings, and have defaults, so that pipeline text can set them.
+    """
+
+    name: ClassVar[str]
+
+    def run(self, graph: Graph, ctx: PassContext) -> bool:
+        """Change `graph`; return whether anything changed."""
+        raise NotImplementedError

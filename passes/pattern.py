@@ -1,0 +1,386 @@
+"""Patterns: what a piece of a graph must look like, written as builder calls over captured values.
+
+    b.transpose(b.transpose(x, perm=p), perm=q)
+
+is a pattern when `b` is a `PatternBuilder` and x, p, q are `Var`s. As an operand a variable captures a value, as an
+attribute it captures the attribute; met twice, both must be the same. `*xs` captures the operands that are left as a
+tuple, `**k` the attributes that are not mentioned as a dict. An attribute that is not mentioned has its default; an
+operand that is not mentioned is absent. A pattern used twice stands for one value with two uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from isthmus.ir import ops
+from isthmus.ir.errors import IsthmusError, RuleError
+from isthmus.ir.graph import Node, Value
+from isthmus.ir.op import Op, Trait, coerce
+
+Then: TypeAlias = Callable[[], bool]
+"""What is left to match; a pattern that admits a value calls it, and takes its captures back where it fails."""
+
+
+class Matching:
+    """One attempt to match: what is captured so far, the nodes matched so far, and the best failure if asked for."""
+
+    def __init__(self, explaining: bool = False) -> None:
+        self.captured: dict[str, Any] = {}
+        self.nodes: list[Node] = []
+        self.explaining = explaining
+        self.reason = "nothing matches"
+        self._same: dict[Pattern, Value] = {}
+        self._depth = (-1, 0)
+
+    def capture(self, name: str, found: Any, then: Then) -> bool:
+        """Continue with `found` under `name`; where the name is taken, both must be the same."""
+        if name in self.captured:
+            known = self.captured[name]
+            agree = known is found if isinstance(known, Value) or isinstance(found, Value) else known == found
+            return then() if agree else self.no(lambda: f"{name} is {known!r} in one place and {found!r} in another")
+        self.captured[name] = found
+        if then():
+            return True
+        del self.captured[name]
+        return False
+
+    def enter(self, pattern: OpPattern, node: Node, value: Value | None, then: Then) -> bool:
+        """Continue with `node` among the matched ones; a pattern met again must meet the same value."""
+        self.nodes.append(node)
+        if value is not None:
+            self._same[pattern] = value
+        if then():
+            return True
+        self.nodes.pop()
+        self._same.pop(pattern, None)
+        return False
+
+    def met(self, pattern: OpPattern) -> Value | None:
+        """The value an operation pattern already stands for."""
+        return self._same.get(pattern)
+
+    def no(self, reason: Callable[[], str]) -> bool:
+        """Fail here. The reason of the deepest failure is kept where somebody asked for it."""
+        if self.explaining and (depth := (len(self.nodes), len(self.captured))) > self._depth:
+            self._depth = depth
+            self.reason = reason()
+        return False
+
+
+class Pattern:
+    """Something that admits certain values."""
+
+    def admit(self, value: Value | None, m: Matching, then: Then) -> bool:
+        """Match `value` (None: the operand is absent), then the rest."""
+        raise NotImplementedError
+
+    def variables(self) -> Iterator[str]:
+        """The names it may capture."""
+        return iter(())
+
+    def producers(self) -> frozenset[str] | None:
+        """The ops one of which must make the value; None where anything may."""
+        return None
+
+
+class Var(Pattern):
+    """A name for whatever stands there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def admit(self, value: Value | None, m: Matching, then: Then) -> bool:
+        """Any value that is present."""
+        if value is None:
+            return m.no(lambda: f"operand {self.name} is absent")
+        return m.capture(self.name, value, then)
+
+    def variables(self) -> Iterator[str]:
+        """Its own name."""
+        yield self.name
+
+    def keys(self) -> tuple[str]:
+        """Lets `**k` stand in a pattern for the attributes that are not mentioned."""
+        return ("**",)
+
+    def __getitem__(self, key: str) -> Var:
+        return self
+
+    def __iter__(self) -> Iterator[Rest]:
+        """Lets `*xs` stand in a pattern for the operands that are left."""
+        yield Rest(self)
+
+
+class Rest(Pattern):
+    """All operands that are left, as a tuple."""
+
+    def __init__(self, var: Var) -> None:
+        self.name = var.name
+
+    def variables(self) -> Iterator[str]:
+        """The name of the tuple."""
+        yield self.name
+
+
+class Number(Pattern):
+    """A constant all of whose elements are one number, after rounding to its element type; 0.0 is not -0.0."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def admit(self, value: Value | None, m: Matching, then: Then) -> bool:
+        """Constants of that number; looks at one element before it looks at all."""
+        array = None if value is None else value.array
+        if array is None or value is None:
+            return m.no(lambda: f"{value!r} is not the constant {self.number}")
+        if not self._fits(value) or not array.size:
+            return m.no(lambda: f"{value!r} cannot be {self.number}")
+        wanted = np.array(self.number).astype(array.dtype)
+        if not (_alike(array.flat[0], wanted) and _alike(array, wanted)):
+            return m.no(lambda: f"{value!r} is not {self.number} everywhere")
+        return then()
+
+    def _fits(self, value: Value) -> bool:
+        if isinstance(self.number, bool) or value.dtype.name == "bool":
+            return isinstance(self.number, bool) and value.dtype.name == "bool"
+        return value.dtype.is_float or float(self.number).is_integer()
+
+    def producers(self) -> frozenset[str]:
+        """Constants."""
+        return frozenset(("const",))
+
+
+class Const(Pattern):
+    """A value that a `const` node makes."""
+
+    def __init__(self, var: Var) -> None:
+        self.var = var
+
+    def admit(self, value: Value | None, m: Matching, then: Then) -> bool:
+        """Constants."""
+        if value is None or value.constant is None:
+            return m.no(lambda: f"{self.var.name} = {value!r} is not constant")
+        return m.capture(self.var.name, value, then)
+
+    def variables(self) -> Iterator[str]:
+        """The name of the value."""
+        yield self.var.name
+
+    def producers(self) -> frozenset[str]:
+        """Constants."""
+        return frozenset(("const",))
+
+
+class Maybe(Pattern):
+    """An operand that may be absent: its variables are then None."""
+
+    def __init__(self, inner: Pattern) -> None:
+        self.inner = inner
+
+    def admit(self, value: Value | None, m: Matching, then: Then) -> bool:
+        """What the inner pattern admits, or nothing."""
+        if value is not None:
+            return self.inner.admit(value, m, then)
+        missing = [name for name in self.inner.variables() if name not in m.captured]
+        m.captured.update(dict.fromkeys(missing))
+        if then():
+            return True
+        for name in missing:
+            del m.captured[name]
+        return False
+
+    def variables(self) -> Iterator[str]:
+        """Those of the inner pattern."""
+        return self.inner.variables()
+
+
+class AnyOf(Pattern):
+    """The first of several patterns that lets the whole match succeed."""
+
+    def __init__(self, options: Sequence[Pattern]) -> None:
+        self.options = tuple(options)
+
+    def admit(self, value: Value | None, m: Matching, then: Then) -> bool:
+        """What any option admits."""
+        return any(option.admit(value, m, then) for option in self.options)
+
+    def variables(self) -> Iterator[str]:
+        """Those of all options; what the matching option does not capture is None."""
+        for option in self.options:
+            yield from option.variables()
+
+    def producers(self) -> frozenset[str] | None:
+        """Those of all options."""
+        found = [option.producers() for option in self.options]
+        return None if None in found else frozenset().union(*(f for f in found if f is not None))
+
+
+class OpPattern(Pattern):
+    """A node of one op with patterns for its operands and attributes."""
+
+    def __init__(self, op: Op, operands: Sequence[Pattern | None], attrs: Mapping[str, Any], rest: Var | None) -> None:
+        self.op = op
+        self.operands = tuple(operands)
+        self.attrs = attrs
+        self.rest = rest
+        self.index = 0
+        expected = {} if rest is not None else {a.name: a.default for a in op.attributes.values()}
+        self._literals = {n: v for n, v in {**expected, **attrs}.items() if not isinstance(v, Var)}
+        self._swaps = op.has(Trait.COMMUTATIVE)
+        self._variadic = bool(operands) and isinstance(operands[-1], Rest)
+
+    def __getitem__(self, index: int) -> OpPattern:
+        """Result `index` of an op with several."""
+        if not self.op.several:
+            raise RuleError(f"{self.op.name} has one result, which is the pattern itself")
+        twin = OpPattern(self.op, self.operands, self.attrs, self.rest)
+        twin.index = index
+        return twin
+
+    def admit(self, value: Value | None, m: Matching, then: Then) -> bool:
+        """Values that such a node makes."""
+        if (known := m.met(self)) is not None:
+            return then() if known is value else m.no(lambda: f"{value!r} should be {known!r} again")
+        node = None if value is None else value.node
+        if node is None or node.op is not self.op:
+            return m.no(lambda: f"{value!r} is not made by {self.op.name}")
+        assert value is not None
+        if value.index != self.index:
+            return m.no(lambda: f"{value!r} is not result {self.index} of {self.op.name}")
+        return self.admit_node(node, m, then, value)
+
+    def admit_node(self, node: Node, m: Matching, then: Then, value: Value | None = None) -> bool:
+        """Match a node of this op, whichever its result."""
+        return m.enter(self, node, value, lambda: self._attributes(node, m, lambda: self._operands(node, m, then)))
+
+    def _attributes(self, node: Node, m: Matching, then: Then) -> bool:
+        captures = [(v.name, node.attrs[name]) for name, v in self.attrs.items() if isinstance(v, Var)]
+        if self.rest is not None:
+            captures.append((self.rest.name, {n: v for n, v in node.attrs.items() if n not in self.attrs}))
+        for name, wanted in self._literals.items():
+            if node.attrs[name] != wanted:
+                return m.no(partial(_unlike, node, name, wanted))
+        return _capture_all(captures, m, then)
+
+    def _operands(self, node: Node, m: Matching, then: Then) -> bool:
+        given = node.operands
+        if self._swaps:
+            x, y = given
+            return self._each((x, y), m, then) or self._each((y, x), m, then)
+        return self._each(given, m, then)
+
+    def _each(self, given: Sequence[Value | None], m: Matching, then: Then) -> bool:
+        fixed = self.operands[:-1] if self._variadic else self.operands
+        if self._variadic:
+            last = self.operands[-1]
+            assert isinstance(last, Rest)
+            then = partial(m.capture, last.name, tuple(given[len(fixed) :]), then)
+        elif any(v is not None for v in given[len(fixed) :]):
+            return m.no(lambda: f"{self.op.name} has {len(given)} operands, not {len(fixed)}")
+        return _admit_all(fixed, given, 0, m, then)
+
+    def variables(self) -> Iterator[str]:
+        """Those of operands and attributes."""
+        for operand in self.operands:
+            if operand is not None:
+                yield from operand.variables()
+        yield from (v.name for v in self.attrs.values() if isinstance(v, Var))
+        if self.rest is not None:
+            yield self.rest.name
+
+    def producers(self) -> frozenset[str]:
+        """Its op."""
+        return frozenset((self.op.name,))
+
+
+class PatternBuilder:
+    """Has a method for each op of the table, as `Builder` has; they make patterns instead of nodes."""
+
+    def const(self, var: Var) -> Const:
+        """A captured value that must be constant."""
+        return Const(var)
+
+    def optional(self, pattern: Any) -> Maybe:
+        """An operand that may be absent."""
+        return Maybe(as_pattern(pattern))
+
+    def any_of(self, *patterns: Any) -> AnyOf:
+        """Alternatives, tried in order."""
+        return AnyOf([as_pattern(p) for p in patterns])
+
+    def __getattr__(self, name: str) -> Callable[..., OpPattern]:
+        op = ops.TABLE.get(name.removesuffix("_"))
+        if op is None:
+            raise RuleError(f"a pattern uses {name!r}, which the op table has not")
+        return lambda *operands, **attrs: _op_pattern(op, operands, attrs)
+
+
+def as_pattern(item: Any) -> Pattern:
+    """A pattern for what stands in an operand's place: numbers stand for constants."""
+    if isinstance(item, Pattern):
+        return item
+    if isinstance(item, int | float):
+        return Number(item)
+    raise RuleError(f"{item!r} cannot stand for an operand", hint="use a captured value, a builder call or a number")
+
+
+def _op_pattern(op: Op, operands: Sequence[Any], given: Mapping[str, Any]) -> OpPattern:
+    attrs = {name.removesuffix("_"): value for name, value in given.items() if name != "**"}
+    rest = given.get("**")
+    if op.regions:
+        raise RuleError(f"{op.name} holds regions, which patterns do not describe")
+    for name, value in attrs.items():
+        if name not in op.attributes:
+            raise RuleError(
+                f"{op.name} has no attribute {name!r}", hint=f"it has: {', '.join(op.attributes) or 'none'}"
+            )
+        if not isinstance(value, Var):
+            try:
+                attrs[name] = coerce(op.attributes[name].annotation, value, f"{op.name}: attribute {name}")
+            except IsthmusError as error:
+                raise RuleError(error.reason) from error
+    missing = [a.name for a in op.attributes.values() if a.required and a.name not in attrs]
+    if missing and rest is None:
+        raise RuleError(f"a pattern with {op.name} says nothing of {', '.join(missing)}", hint="capture it, or use **k")
+    patterns = [None if item is None else as_pattern(item) for item in operands]
+    rests = [i for i, p in enumerate(patterns) if isinstance(p, Rest)]
+    if rests and not (rests == [len(patterns) - 1] and op.operands[-1].variadic):
+        raise RuleError(f"*xs in {op.name} must be the last operand of an op that takes any number")
+    return OpPattern(op, patterns, attrs, rest)
+
+
+def _admit_all(
+    patterns: Sequence[Pattern | None], values: Sequence[Value | None], i: int, m: Matching, then: Then
+) -> bool:
+    if i == len(patterns):
+        return then()
+    pattern, value = patterns[i], values[i] if i < len(values) else None
+    if pattern is not None:
+        return pattern.admit(value, m, lambda: _admit_all(patterns, values, i + 1, m, then))
+    if value is not None:
+        return m.no(lambda: f"{value!r} should be absent")
+    return _admit_all(patterns, values, i + 1, m, then)
+
+
+def _capture_all(variables: list[tuple[str, Any]], m: Matching, then: Then) -> bool:
+    if not variables:
+        return then()
+    (name, found), *others = variables
+    return m.capture(name, found, lambda: _capture_all(others, m, then))
+
+
+def _unlike(node: Node, name: str, wanted: Any) -> str:
+    return f"{node.op.name} has {name} = {node.attrs[name]}, not {wanted}"
+
+
+def _alike(found: Any, wanted: Any) -> bool:
+    """Equal everywhere, NaN to NaN and zeros with their signs."""
+    if wanted.dtype.kind in "iub":
+        return bool(np.all(found == wanted))
+    if np.isnan(wanted):
+        return bool(np.all(np.isnan(found)))
+    return bool(np.all(found == wanted)) and (wanted != 0 or bool(np.all(np.signbit(found) == np.signbit(wanted))))

@@ -1,0 +1,159 @@
+"""Rules: laws that turn one piece of a graph into another. A rule is a value and holds no state.
+
+rule("transpose of transpose composes", exact,
+     match   = lambda b, x, p, q: b.transpose(b.transpose(x, perm=p), perm=q),
+     replace = lambda b, x, p, q: b.transpose(x, perm=tuple(p[i] for i in q)))
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from isthmus.ir.builder import Builder
+from isthmus.ir.errors import RuleError
+from isthmus.ir.graph import Graph, Node, Value
+from isthmus.passes.pattern import AnyOf, Matching, OpPattern, PatternBuilder, Var, as_pattern
+
+
+class Exactness(Enum):
+    """What a rule may do to numbers."""
+
+    EXACT = "exact"
+    """The same real-number function: results differ by rounding at most, where constants are worked out beforehand."""
+    APPROXIMATE = "approximate"
+    """Another function, close enough for some purposes. Default pipelines use none of these."""
+
+
+exact, approximate = Exactness.EXACT, Exactness.APPROXIMATE
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where a rule applies: the root, every node the pattern covers (root first), and what was captured."""
+
+    root: Node
+    nodes: tuple[Node, ...]
+    captured: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A law by name. Make one with `rule(...)`."""
+
+    name: str
+    exactness: Exactness
+    roots: Mapping[str, tuple[OpPattern, ...]]
+    """Op of the root -> the alternatives with that root."""
+    replace: Callable[..., Value | Sequence[Value]]
+    where: Callable[..., bool | str | None] | None
+    shared: bool
+    variables: tuple[str, ...]
+    _asks: tuple[tuple[str, ...], tuple[str, ...]]
+    _needs: tuple[frozenset[str], ...]
+
+    def may_match(self, producers: frozenset[str]) -> bool:
+        """A cheap test on the names of the ops that make the root's operands."""
+        return all(not need.isdisjoint(producers) for need in self._needs)
+
+    def match(self, root: Node) -> Match | None:
+        """The match with this root, if there is one."""
+        return self._match(root, Matching())
+
+    def explain(self, root: Node) -> str | None:
+        """Why the rule does not fire at `root`: the reason of the deepest failed match. None where it does fire."""
+        if root.op.name not in self.roots:
+            return f"{root.op.name} is not {' or '.join(self.roots)}"
+        m = Matching(explaining=True)
+        return None if self._match(root, m) else m.reason
+
+    def build(self, b: Builder, match: Match) -> tuple[Value, ...]:
+        """The replacement for the root's results, built with `b`."""
+        made = self.replace(b, *(self._ask(name, match.root, match.captured) for name in self._asks[0]))
+        return (made,) if isinstance(made, Value) else tuple(made)
+
+    def _match(self, root: Node, m: Matching) -> Match | None:
+        for pattern in self.roots.get(root.op.name, ()):
+            if pattern.admit_node(root, m, lambda: self._accept(root, m)):
+                captured = {name: m.captured.get(name) for name in self.variables}
+                return Match(root, tuple(dict.fromkeys(m.nodes)), captured)
+        return None
+
+    def _accept(self, root: Node, m: Matching) -> bool:
+        if not self.shared and (leak := _used_elsewhere(m.nodes)) is not None:
+            return _refuse(m, f"{leak!r} is used elsewhere too")
+        if self.where is None:
+            return True
+        captured = {name: m.captured.get(name) for name in self.variables}
+        answer = self.where(*(self._ask(name, root, captured) for name in self._asks[1]))
+        if answer is None or answer is True:
+            return True
+        return _refuse(m, answer or "its condition does not hold")
+
+    def _ask(self, name: str, root: Node, captured: Mapping[str, Any]) -> Any:
+        return root if name == "root" else captured[name]
+
+    def __repr__(self) -> str:
+        return f"Rule({self.name!r}, {self.exactness.value})"
+
+
+def rule(
+    name: str,
+    exactness: Exactness,
+    *,
+    match: Callable[..., Any],
+    replace: Callable[..., Any],
+    where: Callable[..., bool | str | None] | None = None,
+    shared: bool = False,
+) -> Rule:
+    """A rule: `match(b, *variables)` is the pattern, `replace(b, ...)` builds what comes in its place.
+
+    `replace` and `where` take captured variables, or `root` (the matched node), by their parameters' names. `where`
+    accepts with None or True and refuses with a reason. Nodes inside the match must have no uses outside, unless
+    `shared`. Raises RuleError for a pattern that says too little or names what does not exist.
+    """
+    variables = tuple(inspect.signature(match).parameters)[1:]
+    try:
+        pattern = as_pattern(match(PatternBuilder(), *map(Var, variables)))
+        options = pattern.options if isinstance(pattern, AnyOf) else (pattern,)
+        roots: dict[str, tuple[OpPattern, ...]] = {}
+        for option in options:
+            if not isinstance(option, OpPattern):
+                raise RuleError("a pattern must be an op, or several alternatives")
+            roots[option.op.name] = (*roots.get(option.op.name, ()), option)
+        asks = (_parameters(replace, variables, skip=1), () if where is None else _parameters(where, variables))
+    except RuleError as error:
+        raise RuleError(error.reason, where=f"rule {name!r}", hint=error.hint) from error
+    needs: tuple[frozenset[str], ...] = ()
+    if len(options) == 1:
+        found = (p.producers() for p in options[0].operands if p is not None)  # type: ignore[attr-defined]
+        needs = tuple(f for f in found if f is not None)
+    return Rule(name, exactness, roots, replace, where, shared, variables, asks, needs)
+
+
+def _refuse(m: Matching, reason: str) -> bool:
+    """Fail a match that is complete: no other reason goes deeper."""
+    m.explaining, m.reason = False, reason if m.explaining else m.reason
+    return False
+
+
+def _parameters(function: Callable[..., Any], variables: Sequence[str], skip: int = 0) -> tuple[str, ...]:
+    names = tuple(inspect.signature(function).parameters)[skip:]
+    known = {*variables, "root"}
+    if unknown := [n for n in names if n not in known]:
+        raise RuleError(f"{unknown[0]!r} is not captured by the pattern", hint=f"it captures: {', '.join(variables)}")
+    return names
+
+
+def _used_elsewhere(nodes: Sequence[Node]) -> Value | None:
+    """A value inside the match that something outside uses. The root comes first and may be used by anybody."""
+    inside = set(nodes)
+    for node in nodes[1:]:
+        for result in node.results:
+            for use in result._uses:
+                if isinstance(use.user, Graph) or use.user not in inside:
+                    return result
+    return None

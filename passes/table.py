@@ -1,0 +1,32 @@
+"""Every pass that pipeline text can name: ours, and those that installed packages offer as `isthmus.passes`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from types import MappingProxyType
+
+from isthmus.ir.errors import PipelineError
+from isthmus.passes.base import Pass
+from isthmus.passes.canonicalize import Canonicalize
+from isthmus.passes.cse import Cse
+from isthmus.passes.dce import Dce
+from isthmus.passes.fold import Fold
+from isthmus.passes.fuse import Fuse
+from isthmus.passes.shapes import ResolveShapes
+
+OURS: tuple[type[Pass], ...] = (ResolveShapes, Canonicalize, Fuse, Fold, Cse, Dce)
+"""The passes isthmus ships, in the order documentation lists them."""
+
+
+@cache
+def known_passes() -> Mapping[str, type[Pass]]:
+    """Pass name -> class."""
+    found: dict[str, type[Pass]] = {each.name: each for each in OURS}
+    for point in entry_points(group="isthmus.passes"):
+        offered = point.load()
+        if not (isinstance(offered, type) and issubclass(offered, Pass)):
+            raise PipelineError(f"entry point {point.name!r} is {offered!r}, which is no Pass", where=point.value)
+        found[offered.name] = offered
+    return MappingProxyType(found)
