@@ -41,8 +41,8 @@ class Program:
     def __call__(self, *arrays: Any) -> dict[str, Array]:
         """Outputs by name, for inputs given in order or as one mapping by name.
 
-        Inputs are numpy arrays of exactly the types in `graph.inputs`; BadInput says what does not fit. Results belong to
-        the caller: a later call does not change them.
+        Inputs are numpy arrays of exactly the types in `graph.inputs`; BadInput says what does not fit. Results belong
+        to the caller: a later call does not change them.
         """
         inputs = self._in_order(arrays)
         for array, static in zip(inputs, self._static, strict=True):
@@ -72,5 +72,6 @@ class Program:
         bindings: dict[str, int] = {}
         for value, array in zip(self.graph.inputs, inputs, strict=True):
             if not hasattr(array, "dtype"):
-                raise BadInput(f"input {value.name!r} is a {type(array).__name__}, expected a numpy array: {value.type}")
+                found = type(array).__name__
+                raise BadInput(f"input {value.name!r} is a {found}, expected a numpy array: {value.type}")
             bind(value.type, array, bindings, f"input {value.name!r}")

@@ -49,7 +49,7 @@ def op_reference() -> str:
         for op in rows:
             traits = ", ".join(sorted(t.name.lower() for t in op.traits))
             note = f" *{traits}*" if traits else ""
-            lines += [f"### {op.name}", "", "```python", signature(op), "```", "", f"{op.doc}{note}", ""]
+            lines += [f"### {op.name}", "", "```text", signature(op), "```", "", f"{op.doc}{note}", ""]
     return "\n".join(lines)
 
 

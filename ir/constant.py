@@ -50,8 +50,7 @@ class Constant:
         """Equal for equal constants and cheap: type and a few sampled elements. Compare before `digest`."""
         array = self.array
         step = max(array.size // _SAMPLE, 1)
-        coordinates = np.unravel_index(np.arange(0, array.size, step), array.shape)
-        return self.type, array[coordinates].tobytes()
+        return self.type, array.flat[np.arange(0, array.size, step)].tobytes()
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -83,7 +83,7 @@ def evaluate_node(
     attrs = {name: _resolved(value, bindings) for name, value in node.attrs.items()}
     regions = {_keyword(name): _Body(body, bindings, observe) for name, body in node.regions.items()}
     try:
-        found = node.op.meaning(*map(_widen, operands), **attrs, **regions)
+        found = node.op.meaning(*(_given(node, i, a) for i, a in enumerate(operands)), **attrs, **regions)
         results = [np.asarray(each) for each in (found if node.op.several else (found,))]
         rounded = [_rounded(a, r.type) for a, r in zip(results, node.results, strict=True)]
         for result, array in zip(node.results, rounded, strict=True):
@@ -149,6 +149,11 @@ def _resolved(value: Any, bindings: Mapping[str, int]) -> Any:
     if isinstance(value, tuple):
         return tuple(_resolved(item, bindings) for item in value)
     return value
+
+
+def _given(node: Node, index: int, array: Array | None) -> Array | None:
+    """An operand as the meaning computes with it; quantized ones say by their own type what to saturate to."""
+    return array if node.op.operand(index).among.name == "quantized" else _widen(array)
 
 
 def _widen(array: Array | None) -> Array | None:

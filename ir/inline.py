@@ -47,9 +47,9 @@ def _spell_element(dtype: DType, element: Array) -> str:
         return str(bool(element)).lower() if dtype.kind == "bool" else str(int(element))
     exact = float(element)
     for digits in range(1, 10):
-        short = repr(float(f"{exact:.{digits}g}"))
-        if dtype.bits <= 32 and _bits(_read_elements(dtype, [short])) == _bits(element):
-            return short
+        short = float(f"{exact:.{digits}g}")
+        if dtype.bits <= 32 and _bits(_narrowed(dtype, [short])) == _bits(element):
+            return repr(short)
     return repr(exact)
 
 
@@ -64,13 +64,17 @@ def _read_elements(dtype: DType, items: list[str]) -> Array:
 
 
 def _floats(dtype: DType, items: list[str]) -> Array:
-    wide = np.array([float(item) for item in items], np.float64)
-    with np.errstate(all="ignore"):
-        narrow = wide.astype(dtype.numpy)
-        lost = np.isfinite(wide) != np.isfinite(narrow.astype(np.float64))
+    numbers = [float(item) for item in items]
+    narrow = _narrowed(dtype, numbers)
+    lost = np.isfinite(numbers) != np.isfinite(narrow.astype(np.float64))
     if lost.any():
         raise TextError(f"{items[int(lost.argmax())]} does not fit {dtype}")
     return narrow
+
+
+def _narrowed(dtype: DType, numbers: list[float]) -> Array:
+    with np.errstate(all="ignore"):
+        return np.array(numbers, np.float64).astype(dtype.numpy)
 
 
 def _integers(dtype: DType, items: list[str]) -> Array:

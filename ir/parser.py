@@ -130,7 +130,7 @@ class _Reader:
 
     def _op(self, token: Token) -> Op:
         try:
-            return ops.find(token)
+            return ops.find(str(token))
         except IsthmusError as error:
             raise self._error(token, error.reason, error.hint) from None
 
@@ -198,4 +198,4 @@ class _Reader:
 
 
 def _mentions(reason: str, attribute: str) -> bool:
-    return f"attribute {attribute} " in f"{reason} " or f"attribute {attribute!r}" in reason
+    return f"attribute {attribute} " in reason or f"attribute '{attribute}'" in reason

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from isthmus.ir.errors import TextError
 
 _WINDOW = 100
+_LONGEST = 500
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,9 @@ class Source:
         shown = line[first : first + _WINDOW]
         blank = "".join(c if c == "\t" else " " for c in line[first:column])
         where = f"{self.filename}:{number}:{column + 1}\n    {shown}\n    {blank}^"
-        return TextError(reason, where=where, hint=hint)
+        return TextError(shortened(reason, _LONGEST), where=where, hint=hint)
+
+
+def shortened(text: str, length: int) -> str:
+    """`text`, its end replaced by dots where it is longer than `length`."""
+    return text if len(text) <= length else f"{text[: length - 3]}..."

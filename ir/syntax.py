@@ -11,9 +11,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple, TypeAlias
 
-from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
 
-from isthmus.ir.source import Source
+from isthmus.ir.source import Source, shortened
 
 MAX_NESTING = 64
 """How deep brackets may nest: hostile texts nest until the stack ends."""
@@ -149,17 +149,13 @@ def parse_type(source: Source, token: Token) -> TypeTree:
 def _parse(source: Source, start: str, text: str, offset: int) -> Any:
     try:
         return _grammar().parse(text, start=start)
-    except UnexpectedCharacters as error:
-        position = error.pos_in_stream or 0
-        reason = f"unexpected {text[position]!r}"
-        raise source.error(offset + position, reason, _wanted(error.allowed)) from None
-    except UnexpectedToken as error:
-        at_end = error.token.type == "$END"
-        position = len(text) if at_end else error.token.start_pos or 0
-        found = "end of text" if at_end else repr(_shortened(str(error.token)))
-        raise source.error(offset + position, f"unexpected {found}", _wanted(error.expected)) from None
     except UnexpectedInput as error:
-        raise source.error(offset + (error.pos_in_stream or 0), "no IR text") from None
+        position, found = error.pos_in_stream or 0, ""
+        if isinstance(error, UnexpectedToken):
+            at_end = error.token.type == "$END"
+            position = len(text) if at_end else position
+            found = "end of text" if at_end else repr(shortened(str(error.token), 40))
+        raise source.error(offset + position, f"unexpected {found or repr(text[position])}", _wanted(error)) from None
 
 
 def _check_nesting(source: Source) -> None:
@@ -194,18 +190,16 @@ _TERMINALS = {
 }
 
 
-def _wanted(terminals: set[str] | None) -> str:
-    spelled = {_TERMINALS.get(name) or _literal(name) for name in terminals or ()}
+def _wanted(error: UnexpectedInput) -> str:
+    state: Any = getattr(error, "interactive_parser", None)
+    names = [name for name in state.choices() if name.isupper()] if state is not None else []
+    spelled = {_TERMINALS.get(name) or _literal(name) for name in names}
     return f"expected {', '.join(sorted(spelled))}" if spelled else ""
 
 
 def _literal(terminal: str) -> str:
     pattern = next((t.pattern.value for t in _grammar().terminals if t.name == terminal), terminal)
     return repr(pattern)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _items(children: list[Any]) -> list[Any]:

@@ -28,15 +28,21 @@ _FORMAT_NAMES = {
 """What safetensors calls the element types that it can give back as numpy arrays; others travel as bytes."""
 
 
-def dump(graph: Graph, path: str | os.PathLike[str]) -> None:
-    """Write `graph` to `path`. Constants are written from where they lie, without a copy of contiguous ones."""
+_COMMENT_BYTES = 1 << 20
+
+
+def dump(graph: Graph, path: str | os.PathLike[str], *, comment: str = "") -> None:
+    """Write `graph` to `path`, under a one-line `comment` if given.
+
+    Constants are written from where they lie, without a copy of contiguous ones.
+    """
     from safetensors.numpy import save_file
 
     stored = stored_constants(graph)
     if stored:
         arrays = {key: _as_stored(constant) for key, constant in stored.items()}
         _replace(sidecar(path), lambda part: save_file(arrays, part))
-    text = print_graph(graph)
+    text = (f"// {comment}\n" if comment else "") + print_graph(graph)
     _replace(Path(path), lambda part: part.write_text(text, "utf-8", newline="\n"))
 
 
@@ -50,6 +56,16 @@ def load(path: str | os.PathLike[str]) -> Graph:
     except UnicodeDecodeError as error:
         raise TextError(f"not UTF-8 text: {error.reason}", where=f"{path}, byte {error.start}") from None
     return parse_with(text, _Sidecar(sidecar(path)).find, str(path))
+
+
+def read_comment(path: str | os.PathLike[str]) -> str:
+    """The comment that `dump` put above the text, or "" where the file has none, or is no text, or is missing."""
+    try:
+        with open(path, "rb") as file:
+            first = file.readline(_COMMENT_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return first.removeprefix("// ").rstrip("\n") if first.startswith("// ") else ""
 
 
 def sidecar(path: str | os.PathLike[str]) -> Path:

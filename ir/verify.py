@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NoReturn
 
-from isthmus.ir.dim import UNKNOWN
+from isthmus.ir.dim import UNKNOWN, Symbol
 from isthmus.ir.errors import IRError, VerifyError
 from isthmus.ir.graph import Graph, Node, Use, Value
 from isthmus.ir.types import TensorType
@@ -22,13 +22,23 @@ def verify(graph: Graph, nodes: Iterable[Node] | None = None) -> None:
     for node in graph.nodes if nodes is None else nodes:
         _check_node(graph, node)
     names = graph.output_names
-    if len(set(names)) != len(names):
-        raise VerifyError(f"two outputs of @{graph.name} have the same name: {', '.join(names)}")
+    for kind, given in (("inputs", [v.name for v in graph.inputs]), ("outputs", names)):
+        if repeated := [name for name in given if name and given.count(name) > 1]:
+            raise VerifyError(f"two {kind} of @{graph.name} have the same name: {repeated[0]!r}")
+    _check_symbols(graph)
     for i, value in enumerate(graph.outputs):
         if Use(graph, i) not in value._uses:
             raise VerifyError(f"output {names[i]!r} of @{graph.name} is missing from the uses of {value!r}")
         if not _stands_in(graph, value):
             raise VerifyError(f"output {names[i]!r} of @{graph.name} is {value!r}, which is not made in this graph")
+
+
+def _check_symbols(graph: Graph) -> None:
+    known: dict[str, Symbol] = {}
+    for value in graph.inputs:
+        for symbol in value.type.symbols():
+            if known.setdefault(symbol.name, symbol) != symbol:
+                raise VerifyError(f"symbol {symbol} of @{graph.name} has two ranges", where=f"input {value!r}")
 
 
 def _check_node(graph: Graph, node: Node) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from isthmus.ir.builder import Builder, FreshSymbols
-from isthmus.ir.graph import Graph, Node
+from isthmus.ir.errors import IRError
+from isthmus.ir.graph import Graph, Node, Value
 from isthmus.passes.base import Pass, PassContext
 
 
@@ -30,7 +31,7 @@ def decompose_where(graph: Graph, wanted: Callable[[Node], bool]) -> bool:
 
 def _expand(graph: Graph, wanted: Callable[[Node], bool], fresh: FreshSymbols) -> bool:
     changed = False
-    pending = [node for node in graph.nodes]
+    pending = list(graph.nodes)
     pending.reverse()
     while pending:
         node = pending.pop()
@@ -46,14 +47,15 @@ def _expand(graph: Graph, wanted: Callable[[Node], bool], fresh: FreshSymbols) -
 def decompose(node: Node, fresh: FreshSymbols | None = None) -> list[Node]:
     """Replace one composite node by its decomposition; returns the nodes that stand in its place, in order."""
     graph, make = node.graph, node.op.decompose
-    assert graph is not None and make is not None, "only composites that stand in a graph can be decomposed"
+    if graph is None or make is None:
+        raise IRError(f"{node!r} is no composite that stands in a graph")
     before = node._prev
     b = Builder(graph, before=node, loc=node.loc, origin=(*node.origin, f"decompose {node.op.name}"), fresh=fresh)
     operands = list(node.operands)
     if not (node.op.operands and node.op.operands[-1].variadic):
         operands += [None] * (len(node.op.operands) - len(operands))
     made = make(b, *operands, **node.attrs)
-    results = tuple(made) if node.op.several else (made,)
+    results: tuple[Value, ...] = (made,) if isinstance(made, Value) else tuple(made)
     for old, new in zip(node.results, results, strict=True):
         graph.replace_uses(old, new)
     made_nodes: list[Node] = []

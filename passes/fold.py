@@ -26,7 +26,7 @@ _SPREAD_LIMIT = 16 * 1024
 
 @dataclass(frozen=True)
 class Fold(Pass):
-    """Evaluates nodes whose operands are all constant, unless the result is large and larger than what it is made of."""
+    """Evaluates nodes whose operands are all constant, unless the result is large and larger than they are."""
 
     name: ClassVar[str] = "fold"
     limit: int = LIMIT

@@ -230,6 +230,9 @@ class OpPattern(Pattern):
         self.index = 0
         expected = {} if rest is not None else {a.name: a.default for a in op.attributes.values()}
         self._literals = {n: v for n, v in {**expected, **attrs}.items() if not isinstance(v, Var)}
+        found = (p.producers() for p in self.operands if p is not None)
+        self.needs = tuple(f for f in found if f is not None)
+        """For each operand that says so: the ops one of which must make it, or the other one where they may swap."""
         self._swaps = op.has(Trait.COMMUTATIVE)
         self._variadic = bool(operands) and isinstance(operands[-1], Rest)
 

@@ -96,9 +96,8 @@ class _Run:
 
     def visit(self, node: Node) -> None:
         """Fire the first rule that matches with this root."""
-        producers = frozenset(v.node.op.name for v in node.inputs if v.node is not None)
         for rule in self.by_root[node.op.name]:
-            if rule.may_match(producers) and (match := rule.match(node)) is not None:
+            if (match := rule.match(node)) is not None:
                 self.fire(rule, match)
                 return
 

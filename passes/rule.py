@@ -53,11 +53,6 @@ class Rule:
     shared: bool
     variables: tuple[str, ...]
     _asks: tuple[tuple[str, ...], tuple[str, ...]]
-    _needs: tuple[frozenset[str], ...]
-
-    def may_match(self, producers: frozenset[str]) -> bool:
-        """A cheap test on the names of the ops that make the root's operands."""
-        return all(not need.isdisjoint(producers) for need in self._needs)
 
     def match(self, root: Node) -> Match | None:
         """The match with this root, if there is one."""
@@ -76,7 +71,10 @@ class Rule:
         return (made,) if isinstance(made, Value) else tuple(made)
 
     def _match(self, root: Node, m: Matching) -> Match | None:
+        makers = {v.node.op.name for v in root.inputs if v.node is not None}
         for pattern in self.roots.get(root.op.name, ()):
+            if not m.explaining and any(need.isdisjoint(makers) for need in pattern.needs):
+                continue
             if pattern.admit_node(root, m, lambda: self._accept(root, m)):
                 captured = {name: m.captured.get(name) for name in self.variables}
                 return Match(root, tuple(dict.fromkeys(m.nodes)), captured)
@@ -127,11 +125,7 @@ def rule(
         asks = (_parameters(replace, variables, skip=1), () if where is None else _parameters(where, variables))
     except RuleError as error:
         raise RuleError(error.reason, where=f"rule {name!r}", hint=error.hint) from error
-    needs: tuple[frozenset[str], ...] = ()
-    if len(options) == 1:
-        found = (p.producers() for p in options[0].operands if p is not None)  # type: ignore[attr-defined]
-        needs = tuple(f for f in found if f is not None)
-    return Rule(name, exactness, roots, replace, where, shared, variables, asks, needs)
+    return Rule(name, exactness, roots, replace, where, shared, variables, asks)
 
 
 def _refuse(m: Matching, reason: str) -> bool:

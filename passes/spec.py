@@ -40,17 +40,19 @@ def print_pipeline(passes: Sequence[Pass]) -> str:
     return ",".join(map(_print_pass, passes))
 
 
-def _make(name: str, options: Mapping[str, Any], passes: Mapping[str, type[Pass]]) -> Pass:
+def _make(name: str, options: Sequence[tuple[str, Any]], passes: Mapping[str, type[Pass]]) -> Pass:
     if name not in passes:
         raise PipelineError(f"no pass is called {name!r}", hint=_suggest(name, passes))
     kind = passes[name]
     hints = get_type_hints(kind)
     fields = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(kind)}
-    given = {}
-    for option, value in options.items():
+    given: dict[str, Any] = {}
+    for option, value in options:
         field = fields.get(option.replace("_", "-"))
         if field is None:
             raise PipelineError(f"pass {name!r} has no option {option!r}", hint=_suggest(option, fields))
+        if field in given:
+            raise PipelineError(f"option {option!r} of pass {name!r} is given twice")
         try:
             given[field] = coerce(hints[field], value, f"{name}: option {option}")
         except TypeRuleError as error:
@@ -88,16 +90,14 @@ def _grammar() -> lark.Lark:
     return lark.Lark(text, start="pipeline", parser="lalr", maybe_placeholders=False)
 
 
-class _Steps(lark.Transformer[lark.Token, list[tuple[str, dict[str, Any]]]]):
+class _Steps(lark.Transformer[lark.Token, list[tuple[str, list[tuple[str, Any]]]]]):
     """From the parse tree to (name, options) pairs."""
 
     pipeline = list
 
-    def step(self, parts: list[Any]) -> tuple[str, dict[str, Any]]:
+    def step(self, parts: list[Any]) -> tuple[str, list[tuple[str, Any]]]:
         name, *options = parts
-        if len(dict(options)) != len(options):
-            raise PipelineError(f"an option of {str(name)!r} is given twice")
-        return str(name), dict(options)
+        return str(name), options
 
     def option(self, parts: list[Any]) -> tuple[str, Any]:
         return str(parts[0]), parts[1]

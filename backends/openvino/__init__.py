@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 from isthmus.backends.base import Backend, BuildOptions, Refused, Support
 from isthmus.backends.emitter import brief, support
 from isthmus.backends.openvino.limits import DEVIATIONS, refusal
-from isthmus.backends.openvino.network import Network
+from isthmus.backends.openvino.network import Handle, Network
 from isthmus.backends.openvino.runtime import Execution, Output
 from isthmus.backends.openvino.write import TABLE, write_nodes
 from isthmus.ir.errors import BackendFailed, BackendMissing
@@ -35,13 +36,15 @@ class OpenVINOBackend(Backend):
         n = Network(engine, ops, write_nodes)
         parameters = [n.parameter(value) for value in graph.inputs]
         handles = write_nodes(n, graph, parameters)
-        outputs, written = _outputs(graph)
+        outputs, written = _outputs(graph, handles)
         results = [ops.result(handles[i]) for i in written]
         used = parameters if results else []
         try:
-            compiled = engine.Core().compile_model(
-                engine.Model(results, used, graph.name), "CPU", _settings(options)
-            ) if results else None
+            compiled = (
+                _core().compile_model(engine.Model(results, used, graph.name), "CPU", _settings(options))
+                if results
+                else None
+            )
         except RuntimeError as error:
             raise BackendFailed(f"OpenVINO did not compile: {brief(error)}", where=f"@{graph.name}") from error
         ports = [i if used else None for i in range(len(parameters))]
@@ -49,24 +52,29 @@ class OpenVINOBackend(Backend):
         return Execution(engine, compiled, types, ports, outputs, n.kept, _info(engine, compiled))
 
 
-def _outputs(graph: Graph) -> tuple[list[Output], list[int]]:
+def _outputs(graph: Graph, handles: Sequence[Handle]) -> tuple[list[Output], list[int]]:
     """Where each output is taken from, and which outputs the network must have: inputs pass by, repeats count once."""
     outputs: list[Output] = []
     ports: dict[Value, int] = {}
     written: list[int] = []
-    for i, value in enumerate(graph.outputs):
+    for i, (value, handle) in enumerate(zip(graph.outputs, handles, strict=True)):
         if value.node is None:
             outputs.append(Output(value.type, passed=value.index))
             continue
         if value not in ports:
             ports[value] = len(written)
             written.append(i)
-        outputs.append(Output(value.type, port=ports[value]))
+        outputs.append(Output(value.type, port=ports[value], fixed=not _is_parameter(handle)))
     return outputs, written
 
 
+def _is_parameter(handle: Handle) -> bool:
+    node = handle if hasattr(handle, "get_type_name") else handle.get_node()
+    return bool(node.get_type_name() == "Parameter")
+
+
 def _settings(options: BuildOptions) -> dict[str, Any]:
-    """f32 stays f32: the plugin's defaults are bf16 where the processor has it, and 8-bit activations for packed weights."""
+    """f32 stays f32: left alone, the plugin takes bf16 where the processor has it, and 8 bits for packed weights."""
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": options.precision,
         "PERFORMANCE_HINT": "LATENCY",
@@ -83,6 +91,12 @@ def _info(engine: ModuleType, compiled: Any) -> dict[str, str]:
         return {"engine": f"OpenVINO {engine.__version__}"}
     names = ("INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS", "NUM_STREAMS")
     return {"engine": f"OpenVINO {engine.__version__}", **{p.lower(): str(compiled.get_property(p)) for p in names}}
+
+
+@cache
+def _core() -> Any:
+    """One engine for the process: starting it costs more than compiling a small network."""
+    return import_module("openvino").Core()
 
 
 def _engine() -> tuple[ModuleType, ModuleType]:

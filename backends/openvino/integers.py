@@ -54,6 +54,12 @@ def less(n: Network, x: Handle, y: Handle) -> Handle:
     return n.ops.logical_or(n.ops.less(x_high, y_high), tie)
 
 
+def choose(n: Network, condition: Handle, x: Handle, y: Handle) -> Handle:
+    """x where the condition holds, else y, by masking bits: a select fused to a comparison goes through f32."""
+    mask = n.ops.subtract(number(n, 0, x), n.ops.convert(condition, x.get_element_type().to_string()))
+    return n.ops.bitwise_or(n.ops.bitwise_and(x, mask), n.ops.bitwise_and(y, n.ops.bitwise_not(mask)))
+
+
 def halves(n: Network, x: Handle) -> tuple[Handle, Handle]:
     """The upper 16 bits with the sign, and the lower 16 bits without."""
     return n.ops.bitwise_right_shift(x, number(n, 16, x)), n.ops.bitwise_and(x, number(n, _LOW, x))
@@ -73,8 +79,8 @@ def trunc_div(n: Network, x: Handle, y: Handle) -> Handle:
     rest = n.ops.subtract(x, n.ops.multiply(quotient, y))
     one, zero = number(n, 1, x), number(n, 0, x)
     opposed = n.ops.logical_and(n.ops.logical_not(is_zero(n, rest)), n.ops.less(n.ops.bitwise_xor(rest, x), zero))
-    toward = n.ops.select(n.ops.less(n.ops.bitwise_xor(x, y), zero), number(n, -1, x), one)
-    return n.ops.subtract(quotient, n.ops.select(opposed, toward, zero))
+    toward = choose(n, n.ops.less(n.ops.bitwise_xor(x, y), zero), number(n, -1, x), one)
+    return n.ops.subtract(quotient, choose(n, opposed, toward, zero))
 
 
 def fmod(n: Network, x: Handle, y: Handle) -> Handle:
@@ -85,14 +91,14 @@ def fmod(n: Network, x: Handle, y: Handle) -> Handle:
 def mod(n: Network, x: Handle, y: Handle) -> Handle:
     """The remainder with y's sign."""
     rest = fmod(n, x, y)
-    return n.ops.select(_opposed(n, rest, y), n.ops.add(rest, y), rest)
+    return choose(n, _opposed(n, rest, y), n.ops.add(rest, y), rest)
 
 
 def floor_div(n: Network, x: Handle, y: Handle) -> Handle:
     """x / y toward minus infinity."""
     quotient = trunc_div(n, x, y)
     rest = n.ops.subtract(x, n.ops.multiply(quotient, y))
-    return n.ops.select(_opposed(n, rest, y), n.ops.subtract(quotient, number(n, 1, x)), quotient)
+    return choose(n, _opposed(n, rest, y), n.ops.subtract(quotient, number(n, 1, x)), quotient)
 
 
 def _opposed(n: Network, rest: Handle, y: Handle) -> Handle:

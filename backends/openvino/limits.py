@@ -24,21 +24,37 @@ _TYPES: Mapping[str, str] = {
 }
 
 _MOVES_ONLY = frozenset(
-    "const cast shape_of reshape dynamic_reshape expand dynamic_expand transpose concat split slice reverse"
-    " dynamic_slice pad tile dynamic_tile gather gather_elements gather_nd where full depth_to_space space_to_depth"
-    " if loop scan".split()
+    (
+        *("const", "full", "cast", "where", "shape_of", "reshape", "dynamic_reshape", "expand", "dynamic_expand"),
+        *("transpose", "concat", "split", "slice", "reverse", "dynamic_slice", "pad", "dynamic_pad"),
+        *("tile", "dynamic_tile", "gather", "gather_elements", "gather_nd", "depth_to_space", "space_to_depth"),
+        *("if", "loop", "scan"),
+    )
 )
 """Ops that compute nothing, so that a value's type is only how it is stored."""
 
+_NAN_TO_NUMBER = "NaN becomes a number: the engine's fused kernel compares with it"
+_NAN_LOSES = "NaN loses against numbers"
+_ORDERING = (
+    *("max_pool", "max_pool_with_indices", "reduce_max", "reduce_min"),
+    *("argmax", "argmin", "topk", "softmax", "log_softmax"),
+)
+
 DEVIATIONS: Mapping[str, str] = {
-    "i64": "computed in i32: values beyond 32 bits wrap around",
-    "relu, clip with constant bounds, hard_sigmoid": "NaN becomes a number (the lower bound, or 1)",
-    "max_pool, reduce_max, reduce_min, argmax, argmin, topk, softmax, log_softmax": "NaN loses against numbers",
+    "i64": "is computed in i32: values beyond 32 bits wrap around",
+    "relu": _NAN_TO_NUMBER,
+    "clip": _NAN_TO_NUMBER,
+    "hard_sigmoid": _NAN_TO_NUMBER,
+    "hard_swish": _NAN_TO_NUMBER,
+    **dict.fromkeys(_ORDERING, _NAN_LOSES),
     "gelu": "an infinity becomes NaN",
-    "mod, fmod": "inexact where the quotient of floats is large",
+    "div": "a denormal divisor counts as zero",
+    "mod": "is inexact where the quotient of floats is large, and NaN for infinite divisors",
+    "fmod": "is inexact where the quotient of floats is large, and NaN for infinite divisors",
     "cast": "floats beyond 32 bits become the least i32 when cast to i64",
 }
-"""Where results differ from an op's meaning and a correction would cost the kernels users come for."""
+"""Element type or op -> where results differ from the meaning, and putting them right would cost the kernels
+users come for."""
 
 
 def refusal(node: Node) -> str | None:

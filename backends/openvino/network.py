@@ -62,7 +62,9 @@ class Network:
 
     def parameter(self, value: Value) -> Handle:
         """A network input for an IR value, with the bounds its symbols have."""
-        return self.ops.parameter(self.sizes.partial_shape(value.shape), self.type(value.dtype), name=value.name or None)
+        return self.ops.parameter(
+            self.sizes.partial_shape(value.shape), self.type(value.dtype), name=value.name or None
+        )
 
     def constant(self, array: Array, dtype: DType | None = None) -> Handle:
         """A constant over the array's own memory."""

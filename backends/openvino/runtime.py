@@ -28,6 +28,8 @@ class Output:
     type: TensorType
     port: int | None = None
     passed: int | None = None
+    fixed: bool = True
+    """Whether the network may write to memory of ours: it cannot where the output is one of its parameters."""
 
 
 @dataclass(eq=False)
@@ -49,7 +51,7 @@ class Execution:
     def __post_init__(self) -> None:
         if self.compiled is not None:
             self._request = self.compiled.create_infer_request()
-            self._run = super(type(self._request), self._request).infer
+            self._run = self.engine._pyopenvino.InferRequest.infer
         self._copied: list[tuple[int, Array]] = []
         self._bound: list[tuple[int, int, DType]] = []
         for index, (declared, port) in enumerate(zip(self.input_types, self.ports, strict=True)):
@@ -70,7 +72,7 @@ class Execution:
                 buffer[...] = arrays[index]
             alive = [self._bind(port, arrays[index], dtype) for index, port, dtype in self._bound]
             if self.compiled is not None:
-                self._run({}, True, False)
+                self._run(self._request, {}, True, False)
             results = [
                 buffer.copy() if buffer is not None else self._fetch(output, arrays)
                 for output, buffer in zip(self.outputs, self._taken, strict=True)
@@ -85,7 +87,7 @@ class Execution:
 
     def _source(self, output: Output) -> Array | None:
         """The buffer bound to an output whose size is known and small."""
-        if output.port is None or (buffer := _buffer(output.type)) is None:
+        if output.port is None or not output.fixed or (buffer := _buffer(output.type)) is None:
             return None
         self._request.set_output_tensor(output.port, tensor_over(self.engine, buffer, output.type.dtype))
         return buffer

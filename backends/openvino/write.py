@@ -22,9 +22,7 @@ from isthmus.backends.openvino.emit import (
 from isthmus.backends.openvino.network import Handle, Network
 from isthmus.ir.graph import Graph, Node, Value
 
-TABLE: Table = collect(
-    (creation, elementwise, activation, linalg, nn, image, reduce, shape, indexing, quant, control)
-)
+TABLE: Table = collect((creation, elementwise, activation, linalg, nn, image, reduce, shape, indexing, quant, control))
 """Op name -> how it is written, or why not."""
 
 

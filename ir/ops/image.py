@@ -57,7 +57,10 @@ def resize(
         weights = interpolation_matrix(
             x.shape[axis], size, scale, mode, coordinates, nearest, cubic_coefficient, exclude_outside, antialias
         )
-        result = np.moveaxis(np.tensordot(weights, result, axes=(1, axis)), 0, axis)
+        if mode == "nearest":  # picks elements: a weight of zero would spread the NaN it multiplies
+            result = np.take(result, np.argmax(weights, axis=1), axis)
+        else:
+            result = np.moveaxis(np.tensordot(weights, result, axes=(1, axis)), 0, axis)
     if x.dtype.kind in "iu":
         info = np.iinfo(x.dtype)
         return np.clip(np.rint(result), info.min, info.max).astype(x.dtype)

@@ -33,7 +33,7 @@ def interpolation_matrix(
         distance = np.abs(taps - at[:, None]) / stretch
         weights = np.maximum(1 - distance, 0) if mode == "linear" else _cubic(distance, cubic)
     inside = (taps >= 0) & (taps < size)
-    if exclude_outside or antialias:
+    if exclude_outside:
         weights = weights * inside
     weights = weights / weights.sum(axis=1, keepdims=True)
     matrix = np.zeros((out, size))
@@ -64,7 +64,8 @@ def sample(x: Array, places: Sequence[Array], mode: str, padding: str, align_cor
 def _source_positions(size: int, out: int, scale: float, coordinates: str) -> Array:
     i = np.arange(out, dtype=np.float64)
     if coordinates == "align_corners":
-        return i * (size - 1) / (out - 1) if out > 1 else i * 0
+        length = scale * size
+        return i * (size - 1) / (length - 1) if out > 1 else i * 0
     if coordinates == "asymmetric":
         return i / scale
     if coordinates == "pytorch_half_pixel" and out == 1:

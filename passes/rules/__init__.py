@@ -2,7 +2,7 @@
 
 What `exact` promises: over the real numbers both sides are the same function, for every value of the captured operands
 and every binding of the symbols. On floats the sides differ by rounding at most: where constants are worked out
-beforehand (a batch norm's scale multiplied into a weight), or where an op of the table stands for its definition (gelu).
+beforehand (a batch norm's scale multiplied into a weight), or where an op of the table stands for what defines it.
 NaN, infinities and the sign of zero stay, except that
   - intermediate overflow and underflow may come elsewhere once constants are combined, and
   - adding a constant into a product or convolution as its bias may change the sign of a zero result.

@@ -14,11 +14,6 @@ def keeps_type(x: Value, root: Node) -> str | None:
     return None if x.type == root.result.type else f"{x!r} is broadcast or cast to {root.result.type}"
 
 
-def same_shape(a: tuple[object, ...], b: tuple[object, ...], what: str) -> str | None:
-    """Two shapes are known to be the same."""
-    return None if a == b else f"{what}: {list(a)} is not known to be {list(b)}"
-
-
 def lossless(source: DType, target: DType) -> bool:
     """Whether every value of `source` is a value of `target`."""
     if source == target or source.name == "bool":
@@ -59,7 +54,7 @@ def near(value: Value | None, wanted: float) -> str | None:
 
 
 def vector_along(c: Value, axis_from_end: int, size: object) -> str | None:
-    """c holds one element for each position of one axis (counted from the end) of what it is added to, or one for all."""
+    """c holds one element for each position of one axis, counted from the end, or one for all."""
     for i, d in enumerate(reversed(c.shape), 1):
         if d != 1 and not (i == axis_from_end and equal(d, size) is True):  # type: ignore[arg-type]
             return f"{c!r} varies along other axes than the channels"

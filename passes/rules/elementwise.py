@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isthmus.ir import ops
 from isthmus.ir.builder import Builder
+from isthmus.ir.errors import IRError
 from isthmus.ir.graph import Node, Value
 from isthmus.ir.op import Trait
 from isthmus.ir.types import DType
@@ -33,8 +34,8 @@ def _swapped(root: Node) -> str | None:
 def _broadcasts_anyway(x: Value, y: Value, root: Node) -> str | None:
     try:
         (found,) = root.op.infer_types([x.type, y.type], root.attrs, {})
-    except Exception as error:
-        return str(error)
+    except IRError as error:
+        return error.reason
     return None if found == root.result.type else f"without expand the result would be {found}"
 
 
@@ -149,7 +150,7 @@ _BINARIES: tuple[Rule, ...] = (
     rule(
         "constants stand right",
         exact,
-        match=lambda b, x, y: b.any_of(*(getattr(b, name)(x, y) for name in _COMMUTATIVE)),
+        match=lambda b, x, c: b.any_of(*(getattr(b, name)(b.const(c), x) for name in _COMMUTATIVE)),
         replace=lambda b, root: _same_op(b, root, *reversed(root.inputs)),
         where=_swapped,
     ),

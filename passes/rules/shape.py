@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from isthmus.ir.builder import Builder
-from isthmus.ir.dim import Dim
+from isthmus.ir.dim import Dim, bounds
 from isthmus.ir.graph import Node, Value
 from isthmus.passes.rule import Rule, exact, rule
 from isthmus.passes.rules.conditions import keeps_type
@@ -36,16 +36,19 @@ def _slice_of_slice(b: Builder, x: Value, k: dict[str, Any], j: dict[str, Any]) 
     found = _slices(k)
     for axis, (start, stop, step) in _slices(j).items():
         base, _, pace = found.get(axis, (0, x.shape[axis], 1))
-        found[axis] = (base + start * pace, base + (stop - 1) * pace + 1, step * pace)
+        last = base + stop if pace == 1 else base + (stop - 1) * pace + 1
+        found[axis] = (base + start * pace, last, step * pace)
     axes = tuple(sorted(found))
     starts, stops, steps = zip(*(found[a] for a in axes), strict=True)
     return b.slice(x, axes=axes, starts=starts, stops=stops, steps=steps)
 
 
-def _not_empty(root: Node) -> str | None:
-    """stop - 1 is an element of the outer slice only if there is one."""
-    sizes = root.result.shape
-    return None if all(isinstance(d, int) and d > 0 or not isinstance(d, int) for d in sizes) else "the slice is empty"
+def _composes(k: dict[str, Any], root: Node) -> str | None:
+    """With inner steps, the last element of the outer slice counts: there must be one."""
+    if all(step == 1 for step in k["steps"]):
+        return None
+    lows = (bounds(d)[0] for d in root.result.shape)
+    return None if all(low is not None and low > 0 for low in lows) else "the slice may be empty"
 
 
 def _inner_concat(xs: tuple[Value, ...], a: int) -> int | None:
@@ -161,7 +164,7 @@ RULES: tuple[Rule, ...] = (
         exact,
         match=lambda b, x, k, j: b.slice(b.slice(x, **k), **j),
         replace=_slice_of_slice,
-        where=_not_empty,
+        where=_composes,
     ),
     # -- concat and split --------------------------------------------------------------------------
     rule("concat of one is nothing", exact, match=lambda b, x, a: b.concat(x, axis=a), replace=lambda b, x: x),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import networkx
+from itertools import pairwise
+
 import pytest
 
 from isthmus.ir import F32, I64, Builder, Graph, Loc, Node, TensorType, Use, Value, difference, symbol, verify
@@ -137,7 +138,7 @@ def test_order_stays_right_through_many_insertions_at_one_place() -> None:
     for _ in range(200):
         Builder(graph, before=last).tanh(first.result)
     nodes = list(graph.nodes)
-    assert all(a.is_before(b) for a, b in zip(nodes, nodes[1:], strict=False))
+    assert all(a.is_before(b) for a, b in pairwise(nodes))
     assert len(graph) == 202
 
 
@@ -147,7 +148,7 @@ def test_insertion_at_the_front() -> None:
         head = next(graph.nodes)
         Builder(graph, before=head).tanh(graph.inputs[0])
     nodes = list(graph.nodes)
-    assert all(a.is_before(b) for a, b in zip(nodes, nodes[1:], strict=False))
+    assert all(a.is_before(b) for a, b in pairwise(nodes))
     assert nodes[-1] is first
 
 
@@ -232,5 +233,6 @@ def test_locations_merge() -> None:
 def test_to_networkx_has_an_edge_for_each_flow() -> None:
     graph, nodes = chain(3)
     flow = graph.to_networkx()
-    assert list(networkx.topological_sort(flow)) == nodes
+    assert list(flow.nodes) == nodes
+    assert flow.number_of_edges() == 2
     assert flow.edges[nodes[0], nodes[1]]["value"] is nodes[0].result

@@ -91,12 +91,45 @@ def _bert() -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
     return model, (ids, torch.ones_like(ids)), ("input_ids", "attention_mask")
 
 
+def _gpt2() -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
+    import torch
+    from transformers import GPT2Config, GPT2Model
+
+    model = GPT2Model(GPT2Config(attn_implementation="eager", use_cache=False))
+    return model, (torch.randint(0, 50000, (2, 64)),), ("input_ids",)
+
+
+def _llama() -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
+    """Eight layers with grouped queries, small enough for tests."""
+    import torch
+    from transformers import LlamaConfig, LlamaModel
+
+    config = LlamaConfig(
+        hidden_size=512,
+        intermediate_size=1376,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        num_key_value_heads=2,
+        vocab_size=8000,
+        attn_implementation="eager",
+        use_cache=False,
+    )
+    return LlamaModel(config), (torch.randint(0, 8000, (2, 64)),), ("input_ids",)
+
+
 _REGIONS = ("roi_align", "ps_roi_align", "roi_pool", "ps_roi_pool", "deform_conv2d")
 COMPILED_OPS = ("nms", "qnms", "qroi_align", *_REGIONS, *(f"_{name}_backward" for name in _REGIONS))
 MODELS: dict[str, Callable[[], tuple[Any, tuple[Any, ...], tuple[str, ...]]]] = {
     "resnet50": _torchvision("resnet50"),
     "mobilenet_v3_large": _torchvision("mobilenet_v3_large"),
+    "densenet121": _torchvision("densenet121"),
+    "efficientnet_b0": _torchvision("efficientnet_b0"),
+    "convnext_tiny": _torchvision("convnext_tiny"),
+    "vit_b_16": _torchvision("vit_b_16"),
+    "swin_t": _torchvision("swin_t"),
     "bert_base": _bert,
+    "gpt2": _gpt2,
+    "llama": _llama,
 }
 
 

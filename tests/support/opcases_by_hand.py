@@ -35,7 +35,9 @@ def _i(*numbers: Any, dtype: DType = I64) -> Array:
     return np.array(numbers, dtype.numpy)
 
 
-def _case(*operands: Array | None, constant: tuple[int, ...] = (), regions: Any = None, note: str = "", **attrs: Any) -> Fields:
+def _case(
+    *operands: Array | None, constant: tuple[int, ...] = (), regions: Any = None, note: str = "", **attrs: Any
+) -> Fields:
     return {
         "operands": operands,
         "attrs": attrs,
@@ -45,7 +47,7 @@ def _case(*operands: Array | None, constant: tuple[int, ...] = (), regions: Any 
     }
 
 
-# -- creation -----------------------------------------------------------------------------------------------------
+# -- creation -----------------------------------------
 
 
 def _const() -> Iterator[Fields]:
@@ -73,7 +75,7 @@ def _dynamic_iota() -> Iterator[Fields]:
     yield _case(np.float32(0.5) + _f() * 0, np.float32(3.1) + _f() * 0, np.float32(0.25) + _f() * 0)
 
 
-# -- elementwise ----------------------------------------------------------------------------------------------------
+# -- elementwise -----------------------------------------
 
 
 def _pow() -> Iterator[Fields]:
@@ -111,11 +113,18 @@ def _cast() -> Iterator[Fields]:
     yield _case(_i(-(1 << 31), 0, 256, dtype=I32), dtype=BOOL)
 
 
-# -- products ---------------------------------------------------------------------------------------------------------
+# -- products -----------------------------------------
 
 
 def _matmul() -> Iterator[Fields]:
-    for a, b in [((3, 4), (4, 5)), ((2, 3, 4), (4, 5)), ((2, 1, 3, 4), (6, 4, 5)), ((4,), (4, 5)), ((3, 4), (4,)), ((4,), (4,))]:
+    for a, b in [
+        ((3, 4), (4, 5)),
+        ((2, 3, 4), (4, 5)),
+        ((2, 1, 3, 4), (6, 4, 5)),
+        ((4,), (4, 5)),
+        ((3, 4), (4,)),
+        ((4,), (4,)),
+    ]:
         yield _case(_f(*a), _f(*b, seed=1))
         yield _case(_f(*a), _f(*b, seed=1), constant=(1,))
     yield _case(_data(I32, 3, 4), _data(I32, 4, 5))
@@ -151,7 +160,7 @@ def _attention() -> Iterator[Fields]:
     yield _case(q[0, 0], k[0, 0], v[0, 0], scale=0.5)
 
 
-# -- windows ------------------------------------------------------------------------------------------------------------
+# -- windows -----------------------------------------
 
 
 def _window(rank: int, **changes: Any) -> dict[str, Any]:
@@ -208,7 +217,7 @@ def _max_pool() -> Iterator[Fields]:
         yield _case(_data(dtype, 2, 3, 8, 8), kernel=(2, 2), **_window(2, strides=(2, 2)))
 
 
-# -- normalisation --------------------------------------------------------------------------------------------------
+# -- normalisation -----------------------------------------
 
 
 def _batch_norm() -> Iterator[Fields]:
@@ -248,7 +257,7 @@ def _lrn() -> Iterator[Fields]:
         yield _case(_f(2, 7, 3, 4), size=size, alpha=0.1, beta=0.6, bias=1.5)
 
 
-# -- images -------------------------------------------------------------------------------------------------------------
+# -- images -----------------------------------------
 
 
 def _resize() -> Iterator[Fields]:
@@ -259,9 +268,10 @@ def _resize() -> Iterator[Fields]:
                 yield _case(_f(1, 2, 4, 5), axes=(2, 3), sizes=sizes, scales=scales, mode=mode, coordinates=rule)
     for nearest in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
         yield _case(_f(1, 2, 4, 5), axes=(2, 3), sizes=(6, 8), scales=(1.5, 1.6), nearest=nearest)
-    for flag in ("exclude_outside", "antialias"):
+    flags: tuple[dict[str, Any], ...] = ({"exclude_outside": True}, {"antialias": True})
+    for flag in flags:
         for mode in ("linear", "cubic"):
-            yield _case(_f(1, 2, 4, 5), axes=(2, 3), sizes=(2, 8), scales=(0.5, 1.6), mode=mode, **{flag: True})
+            yield _case(_f(1, 2, 4, 5), axes=(2, 3), sizes=(2, 8), scales=(0.5, 1.6), mode=mode, **flag)
     yield _case(_f(1, 2, 4, 5), axes=(2, 3), sizes=(8, 10), scales=(2.0, 2.0), mode="cubic", cubic_coefficient=-0.5)
     yield _case(_f(1, 2, 4), axes=(2,), sizes=(8,), scales=(2.0,), mode="linear")
     yield _case(_f(1, 2, 3, 4, 5), axes=(2, 3, 4), sizes=(6, 8, 10), scales=(2.0, 2.0, 2.0), mode="linear")
@@ -291,7 +301,7 @@ def _grid_sample() -> Iterator[Fields]:
     yield _case(_f(1, 2, 3, 4, 5), _f(1, 2, 2, 2, 3, seed=1))
 
 
-# -- selections -----------------------------------------------------------------------------------------------------
+# -- selections -----------------------------------------
 
 
 def _topk() -> Iterator[Fields]:
@@ -313,7 +323,7 @@ def _arg() -> Iterator[Fields]:
     yield _case(np.round(_f(4, 8)), axis=1)
 
 
-# -- shape --------------------------------------------------------------------------------------------------------------
+# -- shape -----------------------------------------
 
 
 def _reshape() -> Iterator[Fields]:
@@ -399,7 +409,7 @@ def _dynamic_tile() -> Iterator[Fields]:
     yield _case(_f(2, 3), _i(2, 2))
 
 
-# -- indexing -----------------------------------------------------------------------------------------------------------
+# -- indexing -----------------------------------------
 
 
 def _gather() -> Iterator[Fields]:
@@ -468,14 +478,16 @@ def _non_max_suppression() -> Iterator[Fields]:
     yield _case(boxes, scores, max_per_class=0, iou_threshold=0.3, score_threshold=0.2, note="none")
 
 
-# -- quantization -----------------------------------------------------------------------------------------------------
+# -- quantization -----------------------------------------
 
 
 def _quantize() -> Iterator[Fields]:
     for dtype in (I8, U8, I32):
         zero = _i(3, dtype=dtype)
         yield _case(_f(4, 6) * 5, np.asarray(np.float32(0.05)), zero[0].reshape(()))
-        yield _case(_f(4, 6) * 5, np.array([0.5, 0.1, 0.02, 0.3], np.float32), np.repeat(zero, 4), axis=0, constant=(1, 2))
+        yield _case(
+            _f(4, 6) * 5, np.array([0.5, 0.1, 0.02, 0.3], np.float32), np.repeat(zero, 4), axis=0, constant=(1, 2)
+        )
     yield _case(np.array([0.5, 1.5, 2.5, -0.5, 1e9, -1e9], np.float32), np.asarray(np.float32(1)), _i(0, dtype=I8)[0])
 
 
@@ -487,7 +499,7 @@ def _dequantize() -> Iterator[Fields]:
         yield _case(_data(dtype, 4, 6), np.asarray(np.float32(0.05)))
 
 
-# -- control ------------------------------------------------------------------------------------------------------------
+# -- control -----------------------------------------
 
 
 def _body(*inputs: TensorType) -> tuple[Builder, tuple[Any, ...], Graph]:

@@ -29,6 +29,8 @@ class WeightSource:
         match node.op_type, index:
             case ("Conv", 1):
                 value = self._rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
+            case ("Gemm", 1) if self._classifies(node):
+                value = self._rng.standard_normal(shape) * 0.2 / np.sqrt(shape[-1])  # logits a softmax can tell apart
             case ("Gemm" | "MatMul" | "Transpose", _):
                 value = self._rng.standard_normal(shape) / np.sqrt(shape[-1])
             case ("BatchNormalization", 1) if self._closes_residual(node):
@@ -37,13 +39,16 @@ class WeightSource:
                 value = self._rng.uniform(0.5, 1.5, shape)
             case _:
                 value = self._rng.standard_normal(shape) * 0.1
-        return value.astype(np.float32)
+        return np.asarray(value, np.float32)
 
     def _use(self, name: str) -> tuple[onnx.NodeProto, int]:
         node, index = self._users[name][0]
         while node.op_type in ("Unsqueeze", "Expand", "Identity") and index == 0:
             node, index = self._users[node.output[0]][0]
         return node, index
+
+    def _classifies(self, gemm: onnx.NodeProto) -> bool:
+        return any(user.op_type == "Softmax" for user, _ in self._users[gemm.output[0]])
 
     def _closes_residual(self, norm: onnx.NodeProto) -> bool:
         """Whether the norm's result is added to something else; of two added norms, the first one is meant."""

@@ -22,7 +22,7 @@ def relu(n: Network, x: Handle) -> Handle:
         return n.ops.relu(x)
     if dtype.bits <= 16:
         return n.ops.maximum(x, n.like(0))
-    return n.ops.select(n.ops.less(x, n.like(0)), integers.number(n, 0, x), x)
+    return integers.choose(n, n.ops.less(x, n.like(0)), integers.number(n, 0, x), x)
 
 
 @emits("softplus")
@@ -100,5 +100,3 @@ def gelu(n: Network, x: Handle, *, approximate: str) -> Handle:
 def softmax(n: Network, x: Handle, *, axis: int) -> Handle:
     """Along one axis."""
     return getattr(n.ops, n.node.op.name)(x, axis)
-
-

@@ -34,9 +34,7 @@ def if_(n: Network, condition: Handle, *captures: Handle) -> list[Handle]:
 
 
 @emits("loop")
-def loop(
-    n: Network, trip_count: Handle | None, condition: Handle | None, *xs: Handle, carried: int
-) -> list[Handle]:
+def loop(n: Network, trip_count: Handle | None, condition: Handle | None, *xs: Handle, carried: int) -> list[Handle]:
     """The engine's loop; -1 trips means for ever."""
     body = Body.write(n, n.node.regions["body"])
     limit = n.scalar(-1) if trip_count is None else trip_count

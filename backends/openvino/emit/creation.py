@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isthmus.backends.emitter import emits
+from isthmus.backends.openvino.emit.elementwise import selected
 from isthmus.backends.openvino.network import Handle, Network
 from isthmus.ir.constant import Constant
 from isthmus.ir.dim import Dim
@@ -40,8 +41,11 @@ def iota(n: Network, *, dtype: DType, shape: tuple[Dim, ...], axis: int) -> Hand
 
 @emits("dynamic_iota")
 def dynamic_iota(n: Network, start: Handle, limit: Handle, step: Handle) -> Handle:
-    """The engine's range."""
-    return n.ops.range(start, limit, step, n.type(n.x.dtype).to_string())
+    """The engine's range, which yields elements for a limit that lies behind: bring that to the start."""
+    zero = n.like(0)
+    ahead = n.ops.less(zero, n.ops.multiply(n.ops.sign(n.ops.subtract(limit, start)), n.ops.sign(step)))
+    end = selected(n, ahead, limit, start)
+    return n.ops.range(start, end, step, n.type(n.x.dtype).to_string())
 
 
 def _size_unknown(node: Node) -> str | None:

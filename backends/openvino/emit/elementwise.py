@@ -6,21 +6,19 @@ from isthmus.backends.emitter import emits, lacks
 from isthmus.backends.openvino import integers
 from isthmus.backends.openvino.network import Handle, Network
 from isthmus.ir.graph import Node
-from isthmus.ir.types import BOOL, F32, I32, DType
+from isthmus.ir.types import BF16, BOOL, F32, I32, DType
 
-_SAME_NAME = "ceil floor sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf sqrt log is_nan".split()
+_SAME_NAME = (
+    *("ceil", "floor", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh"),
+    *("asinh", "acosh", "atanh", "erf", "sqrt", "log", "is_nan"),
+    *("bitwise_not", "logical_not", "logical_and", "logical_or", "logical_xor"),
+)
 
 
-@emits(*_SAME_NAME, "bitwise_not", "logical_not", "logical_and", "logical_or", "logical_xor")
+@emits(*_SAME_NAME, "bitwise_and", "bitwise_or", "bitwise_xor")
 def same_name(n: Network, *xs: Handle) -> Handle:
     """Ops the engine has under the same name with the same meaning."""
     return getattr(n.ops, n.node.op.name)(*xs)
-
-
-@emits("bitwise_and", "bitwise_or", "bitwise_xor")
-def bitwise(n: Network, x: Handle, y: Handle) -> Handle:
-    """Bit by bit, in any integer type."""
-    return getattr(n.ops, n.node.op.name)(x, y)
 
 
 @emits("exp")
@@ -162,7 +160,7 @@ def extremum(n: Network, x: Handle, y: Handle) -> Handle:
     if dtype.bits <= 16:
         return getattr(n.ops, name)(x, y)
     swap = integers.less(n, x, y) if name == "maximum" else integers.less(n, y, x)
-    return n.ops.select(swap, y, x)
+    return integers.choose(n, swap, y, x)
 
 
 @emits("equal", "not_equal")
@@ -194,11 +192,11 @@ def shift(n: Network, x: Handle, y: Handle) -> Handle:
 
     def shifted(a: Handle, by: Handle) -> Handle:
         limit = integers.number(n, 31, by)
-        most = n.ops.select(n.ops.less(limit, by), limit, by)
+        most = n.ops.minimum(by, limit)
         if not left:
             return n.ops.bitwise_right_shift(a, most)
         inside = n.ops.less(by, integers.number(n, 32, by))
-        return n.ops.select(inside, n.ops.bitwise_left_shift(a, most), integers.number(n, 0, a))
+        return integers.choose(n, inside, n.ops.bitwise_left_shift(a, most), integers.number(n, 0, a))
 
     return integers.narrow(n, shifted(_wide(n, x, dtype), _wide(n, y, dtype)), dtype)
 
@@ -206,13 +204,21 @@ def shift(n: Network, x: Handle, y: Handle) -> Handle:
 @emits("where")
 def where(n: Network, condition: Handle, x: Handle, y: Handle) -> Handle:
     """Three-way broadcasting selection."""
-    return n.ops.select(condition, x, y)
+    return selected(n, condition, x, y)
+
+
+def selected(n: Network, condition: Handle, x: Handle, y: Handle) -> Handle:
+    """x or y, which have the element type of the node's result."""
+    wide = _is_wide(n.node.results[0].dtype)
+    return integers.choose(n, condition, x, y) if wide else n.ops.select(condition, x, y)
 
 
 def _rounds_away(node: Node) -> str | None:
     source, wanted = node.inputs[0].dtype, node.results[0].dtype
     if wanted.is_float and wanted.bits < 32 and source.bits > wanted.bits and _is_computed_with(node):
         return f"the engine drops the rounding of a value to {wanted} that is computed with afterwards"
+    if wanted == BF16 and source != BF16 and not node.results[0].type.is_static:
+        return "the engine truncates to bf16, instead of rounding, where sizes are symbolic"
     return None
 
 
@@ -230,6 +236,8 @@ def cast(n: Network, x: Handle, *, dtype: DType) -> Handle:
         return n.ops.logical_not(n.ops.equal(x, n.like(0)))
     if dtype.is_integer and dtype.bits < 32 and source != BOOL:
         return integers.narrow(n, x if source == I32 else n.cast(x, I32), dtype)
+    if dtype.is_float and dtype != F32 and source.is_integer:
+        return n.cast(n.cast(x, F32), dtype)  # the engine truncates integers on their way to bf16
     return n.cast(x, dtype)
 
 
@@ -250,7 +258,7 @@ def _pick(n: Network, x: Handle, bound: Handle, *, largest: bool, dtype: DType) 
     if dtype.is_float or dtype.bits <= 16:
         return (n.ops.maximum if largest else n.ops.minimum)(bound, x)
     swap = integers.less(n, x, bound) if largest else integers.less(n, bound, x)
-    return n.ops.select(swap, bound, x)
+    return integers.choose(n, swap, bound, x)
 
 
 def _keep_nan(n: Network, x: Handle, result: Handle) -> Handle:

@@ -26,9 +26,20 @@ def _beyond_interpolate(node: Node) -> str | None:
         return "the engine interpolates 2 or 3 trailing axes of [N, C, ...] at a time"
     if mode == "cubic" and x.rank != 4:
         return "the engine's cubic interpolation is over two axes"
-    if not all(map(_scale_gives_size, (x.shape[a] for a in axes), attrs["sizes"], attrs["scales"])):
+    sizes = list(zip(_before(node), attrs["sizes"], attrs["scales"], strict=True))
+    if attrs["coordinates"] == "align_corners" and not all(_is_exact(*each) for each in sizes):
+        return "the engine aligns corners by rounded sizes"
+    if not all(_scale_gives_size(*each) for each in sizes):
         return "sizes are not what the engine computes from the scales"
     return None
+
+
+def _before(node: Node) -> list[Dim]:
+    return [node.inputs[0].shape[axis] for axis in node.attrs["axes"]]
+
+
+def _is_exact(before: Dim, after: Dim, scale: float) -> bool:
+    return not isinstance(before, int) or (isinstance(after, int) and abs(before * scale - after) < 1e-4)
 
 
 def _scale_gives_size(before: Dim, after: Dim, scale: float) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from isthmus.backends.emitter import emits
+from isthmus.backends.openvino import integers
+from isthmus.backends.openvino.emit.elementwise import selected
 from isthmus.backends.openvino.network import Handle, Network
 from isthmus.ir.dim import Dim
 from isthmus.ir.graph import Node
@@ -18,8 +20,12 @@ def gather(n: Network, x: Handle, indices: Handle, *, axis: int) -> Handle:
 
 @emits("gather_elements")
 def gather_elements(n: Network, x: Handle, indices: Handle, *, axis: int) -> Handle:
-    """One element for each index."""
-    return n.ops.gather_elements(x, _from_start(n, indices, n.dims((n.x.shape[axis],))), axis)
+    """One element for each index. The engine wants all sizes but the axis's alike: x is cut to them."""
+    places = _from_start(n, indices, n.dims((n.x.shape[axis],)))
+    for i, (have, wanted) in enumerate(zip(n.x.shape, n.node.inputs[1].shape, strict=True)):
+        if i != axis and have != wanted:  # by gather: the engine takes slices before gather_elements away again
+            x = n.ops.gather(x, n.ops.range(n.scalar(0), n.dim(wanted), n.scalar(1), "i64"), n.scalar(i))
+    return n.ops.gather_elements(x, places, axis)
 
 
 @emits("gather_nd")
@@ -39,9 +45,7 @@ def _combines_integers(node: Node) -> str | None:
 
 
 @emits("scatter_elements", unless=_combines_integers)
-def scatter_elements(
-    n: Network, x: Handle, indices: Handle, updates: Handle, *, axis: int, reduction: str
-) -> Handle:
+def scatter_elements(n: Network, x: Handle, indices: Handle, updates: Handle, *, axis: int, reduction: str) -> Handle:
     """The value already there takes part in reductions."""
     places = _from_start(n, indices, n.dims((n.x.shape[axis],)))
     return n.ops.scatter_elements_update(x, places, updates, n.scalar(axis), _REDUCTIONS[reduction], True)
@@ -76,10 +80,14 @@ def trilu(n: Network, x: Handle, *, upper: bool, k: int) -> Handle:
     diagonal = n.ops.add(n.ops.unsqueeze(rows, n.scalar(1)), n.scalar(k))
     across = n.ops.unsqueeze(columns, n.scalar(0))
     kept = n.ops.less_equal(diagonal, across) if upper else n.ops.less_equal(across, diagonal)
-    return n.ops.select(kept, x, n.like(0))
+    return selected(n, kept, x, n.like(0))
 
 
-@emits("non_max_suppression")
+def _corners_unknown(node: Node) -> str | None:
+    return None if node.inputs[0].shape[2] == 4 else "the engine wants to see that a box is four numbers"
+
+
+@emits("non_max_suppression", unless=_corners_unknown)
 def non_max_suppression(
     n: Network,
     boxes: Handle,
@@ -109,4 +117,4 @@ def _from_start(n: Network, indices: Handle, sizes: Handle) -> Handle:
     element = indices.get_element_type()
     zero = n.ops.constant(0, element)
     shifted = n.ops.add(indices, n.ops.convert(sizes, element.to_string()))
-    return n.ops.select(n.ops.less(indices, zero), shifted, indices)
+    return integers.choose(n, n.ops.less(indices, zero), shifted, indices)

@@ -32,7 +32,9 @@ def einsum(n: Network, *xs: Handle, equation: str) -> Handle:
 
 def _beyond_fused(node: Node) -> str | None:
     q, k, v, mask = (*node.operands, None)[:4]
-    assert q is not None and k is not None and v is not None
+    assert q, "attention has a query"
+    assert k, "attention has a key"
+    assert v, "attention has a value"
     if node.attrs["causal"] and mask is not None:
         return "the engine's attention takes a mask or causality, not both"
     if not q.rank == k.rank == v.rank == 4 or not q.shape[:2] == k.shape[:2] == v.shape[:2]:

@@ -186,13 +186,16 @@ def group_norm(n: Network, x: Handle, scale: Handle, bias: Handle, *, groups: in
 
 
 def _even_window(node: Node) -> str | None:
+    if node.attrs["bias"] <= 0:
+        return "the engine's bias is 1, and this one cannot be divided out"
     return None if node.attrs["size"] % 2 else "the engine has windows of odd sizes only"
 
 
 @emits("lrn", unless=_even_window)
 def lrn(n: Network, x: Handle, *, size: int, alpha: float, beta: float, bias: float) -> Handle:
-    """Across channels."""
-    return n.ops.lrn(x, n.vector([1]), alpha, beta, bias, size)
+    """Across channels. The engine ignores the bias, so it is divided out first."""
+    normal = n.ops.lrn(x, n.vector([1]), alpha / bias, beta, 1.0, size)
+    return normal if bias == 1.0 else n.ops.multiply(normal, n.like(bias**-beta))
 
 
 def _sides(pads: Pads) -> tuple[list[int], list[int]]:

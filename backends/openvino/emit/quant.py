@@ -26,9 +26,7 @@ def quantize(n: Network, x: Handle, scale: Handle, zero_point: Handle, *, axis: 
 
 
 @emits("dequantize")
-def dequantize(
-    n: Network, x: Handle, scale: Handle, zero_point: Handle | None = None, *, axis: int | None
-) -> Handle:
+def dequantize(n: Network, x: Handle, scale: Handle, zero_point: Handle | None = None, *, axis: int | None) -> Handle:
     """(x - zero_point) * scale in f32."""
     levels = n.cast(x, F32)
     if zero_point is not None:

@@ -64,7 +64,7 @@ def extremum(n: Network, x: Handle, *, axes: tuple[int, ...], keepdims: bool) ->
     high, low = integers.halves(n, x)
     best = reduce(high, along, True)
     worst = integers.number(n, 0 if n.node.op.name == "reduce_max" else 0xFFFF, x)
-    rest = reduce(n.ops.select(n.ops.equal(high, best), low, worst), along, True)
+    rest = reduce(integers.choose(n, n.ops.equal(high, best), low, worst), along, True)
     result = integers.join(n, best, rest)
     return result if keepdims else n.ops.squeeze(result, along)
 

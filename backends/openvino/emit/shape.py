@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from isthmus.backends.emitter import emits
+from isthmus.backends.openvino.emit.elementwise import selected
 from isthmus.backends.openvino.network import Handle, Network
 from isthmus.ir.dim import Dim, Shape, less_equal
 from isthmus.ir.graph import Node
-
-_EXACT = 1 << 24
-"""f32 holds every integer up to here."""
+from isthmus.ir.types import F32
 
 BEFORE_FIRST = int(np.iinfo(np.int32).min)
 """A stop below every position, for steps that run backwards."""
@@ -109,36 +108,33 @@ def dynamic_slice(
     return n.ops.slice(x, starts, stops, n.vector(steps), n.vector(axes))
 
 
-def _hard_padding(node: Node) -> str | None:
-    if node.attrs["mode"] == "wrap":
-        return "the engine has no wrapping padding"
-    x, value = node.inputs[0], node.operands[-1] if len(node.operands) > 1 else None
-    if not x.dtype.is_integer or x.dtype.bits <= 16 or value is None:
-        return None
-    if value.type.rank or value.type.dtype != x.dtype:
-        return None
-    array = value.array
-    if array is not None and abs(int(array.item())) <= _EXACT:
-        return None
-    return "the engine passes the padding value through f32"
+def _wraps(node: Node) -> str | None:
+    return "the engine has no wrapping padding" if node.attrs["mode"] == "wrap" else None
 
 
-@emits("pad", unless=_hard_padding)
+@emits("pad", unless=_wraps)
 def pad(n: Network, x: Handle, value: Handle | None = None, *, pads: tuple[tuple[Dim, Dim], ...], mode: str) -> Handle:
     """With a value, the mirrored inside or the edge."""
     begins, ends = (n.dims(tuple(side[i] for side in pads)) for i in (0, 1))
-    return n.ops.pad(x, begins, ends, mode, _fill(n, value, mode))
+    return _padded(n, x, begins, ends, value, mode)
 
 
-def _hard_dynamic_padding(node: Node) -> str | None:
-    return _hard_padding(node)
-
-
-@emits("dynamic_pad", unless=_hard_dynamic_padding)
+@emits("dynamic_pad", unless=_wraps)
 def dynamic_pad(n: Network, x: Handle, pads: Handle, value: Handle | None = None, *, mode: str) -> Handle:
     """The first half of `pads` before, the second after; negative ones cut."""
     begins, ends = n.ops.split(pads, n.scalar(0), 2).outputs()
-    return n.ops.pad(x, begins, ends, mode, _fill(n, value, mode))
+    return _padded(n, x, begins, ends, value, mode)
+
+
+def _padded(n: Network, x: Handle, begins: Handle, ends: Handle, value: Handle | None, mode: str) -> Handle:
+    """The engine takes the value through f32, and 0 for one that is computed: then padded ones say where it goes."""
+    if mode != "constant" or value is None:
+        return n.ops.pad(x, begins, ends, mode, n.like(0) if mode == "constant" else None)
+    if n.x.dtype.is_float and n.node.operands[-1] is not None and n.node.operands[-1].constant is not None:
+        return n.ops.pad(x, begins, ends, mode, value)
+    ones = n.ops.broadcast(n.scalar(1, F32), n.shape_of(x))
+    inside = n.ops.less(n.scalar(0, F32), n.ops.pad(ones, begins, ends, mode, n.scalar(0, F32)))
+    return selected(n, inside, n.ops.pad(x, begins, ends, mode, n.like(0)), value)
 
 
 @emits("tile")
@@ -151,9 +147,3 @@ def tile(n: Network, x: Handle, *, repeats: Shape) -> Handle:
 def dynamic_tile(n: Network, x: Handle, repeats: Handle) -> Handle:
     """Laid out a computed number of times."""
     return n.ops.tile(x, repeats)
-
-
-def _fill(n: Network, value: Handle | None, mode: str) -> Handle | None:
-    if mode != "constant":
-        return None
-    return n.like(0) if value is None else value

@@ -11,12 +11,12 @@ from isthmus.compiler.importers.onnx.external import ExternalData
 from isthmus.compiler.importers.onnx.functions import local_functions
 from isthmus.compiler.importers.onnx.graph_inputs import input_types
 from isthmus.compiler.importers.onnx.importer import Frame, OnnxBuilder, Walk
-from isthmus.compiler.importers.onnx.loader import load, opset_versions
+from isthmus.compiler.importers.onnx.loader import load, opset_versions, text
 from isthmus.compiler.importers.onnx.scope import Scope
 from isthmus.compiler.importers.onnx.survey import Survey
 from isthmus.compiler.importers.onnx.table import TABLE
 from isthmus.compiler.importers.shapes import InputShapes
-from isthmus.ir.errors import MalformedModel, UnsupportedModel
+from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Graph
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ def import_onnx(source: str | os.PathLike[str] | bytes | ModelProto, *, inputs: 
         return _import(source, inputs or {})
     except RecursionError:
         raise UnsupportedModel("the model nests too deeply") from None
-    except UnicodeDecodeError:
-        raise MalformedModel("a name in the model is no text") from None
 
 
 def _import(source: str | os.PathLike[str] | bytes | ModelProto, shapes: InputShapes) -> Graph:
@@ -42,7 +40,7 @@ def _import(source: str | os.PathLike[str] | bytes | ModelProto, shapes: InputSh
     functions = local_functions(model)
     survey = Survey(TABLE, functions)
     survey.check(model)
-    graph = Graph(re.sub(r"\W+", "_", model.graph.name) or "main")
+    graph = Graph(re.sub(r"\W+", "_", text(model.graph.name, "the graph's name")) or "main")
     scope = Scope(OnnxBuilder(graph))
     for name, type in input_types(model.graph, shapes):
         scope.define(name, graph.add_input(type, name))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isthmus.compiler.importers.onnx.importer import OnnxBuilder
-from isthmus.ir.dim import Dim, Shape, equal
-from isthmus.ir.errors import MalformedModel
+from isthmus.compiler.importers.onnx.tensors import MAX_RANK
+from isthmus.ir.dim import Dim
+from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
 
 
@@ -54,6 +55,8 @@ def broadcast_from(b: OnnxBuilder, x: Value, y: Value, axis: int | None, broadca
     return reshaped(b, y, (*y.shape, *[1] * behind))
 
 
-def is_same(a: Shape, b: Shape) -> bool:
-    """Whether two shapes are known to be equal."""
-    return len(a) == len(b) and all(equal(d, e) is True for d, e in zip(a, b, strict=True))
+def rank_from(target: Value, what: str) -> int:
+    """How many sizes a computed shape holds. UnsupportedModel where that is unknown or beyond any tensor's rank."""
+    if target.rank != 1 or not isinstance(length := target.shape[0], int) or length > MAX_RANK:
+        raise UnsupportedModel(f"{what}: the shape must be a vector of at most {MAX_RANK} elements, not {target}")
+    return length

@@ -170,9 +170,7 @@ def cast(b: OnnxBuilder, x: Value, *, to: int, saturate: bool = True, round_mode
 
 
 @lowers("CastLike")
-def cast_like(
-    b: OnnxBuilder, x: Value, y: Value, *, saturate: bool = True, round_mode: str = "up"
-) -> Value:
+def cast_like(b: OnnxBuilder, x: Value, y: Value, *, saturate: bool = True, round_mode: str = "up") -> Value:
     return _cast(b, x, y.dtype, saturate)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
+from isthmus.compiler.importers.onnx.loader import text
 from isthmus.ir.constant import Constant
 from isthmus.ir.errors import ExternalDataMissing, ExternalDataOutside, MalformedModel
 from isthmus.ir.types import Array, TensorType
@@ -28,7 +29,7 @@ class ExternalData:
 
     def constant(self, tensor: TensorProto, type: TensorType, packed_bytes: int, decode: Any) -> Constant:
         """The constant whose bytes lie in a file; `decode` turns them into the array when it is first looked at."""
-        entries = {entry.key: entry.value for entry in tensor.external_data}
+        entries = {text(e.key, "a key"): text(e.value, "a value") for e in tensor.external_data}
         what = f"tensor {tensor.name!r}"
         location = entries.get("location")
         if not location:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import onnx
 from onnx import AttributeProto, FunctionProto, NodeProto, TypeProto
 
-from isthmus.compiler.importers.onnx.loader import normal_domain, opset_versions
+from isthmus.compiler.importers.onnx.loader import normal_domain, opset_versions, text
 from isthmus.compiler.importers.onnx.types import code_of
 from isthmus.ir.errors import MalformedModel
 from isthmus.ir.graph import Value
@@ -26,7 +27,10 @@ class Function:
     opsets: Mapping[str, int]
 
 
-Key = tuple[str, str, str]
+Schema: TypeAlias = Any
+"""`onnx.defs.OpSchema`, whose type stubs do not tell of function bodies."""
+
+Key: TypeAlias = tuple[str, str, str]
 """Domain, op type and overload."""
 
 
@@ -46,7 +50,7 @@ def local_functions(model: onnx.ModelProto) -> dict[Key, Function]:
     return found
 
 
-def schema_of(op: str, version: int, domain: str) -> onnx.defs.OpSchema | None:
+def schema_of(op: str, version: int, domain: str) -> Schema | None:
     """ONNX's own definition of the op as of `version`, if the installed onnx has one."""
     try:
         return onnx.defs.get_schema(op, version, domain)
@@ -54,12 +58,12 @@ def schema_of(op: str, version: int, domain: str) -> onnx.defs.OpSchema | None:
         return None
 
 
-def has_body(schema: onnx.defs.OpSchema) -> bool:
+def has_body(schema: Schema) -> bool:
     """Whether ONNX defines the op by a function body."""
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 
-def fixed_body(schema: onnx.defs.OpSchema, version: int) -> Function | None:
+def fixed_body(schema: Schema, version: int) -> Function | None:
     """The body by which ONNX defines the op, if it is the same for every call."""
     if not schema.has_function:
         return None
@@ -68,9 +72,7 @@ def fixed_body(schema: onnx.defs.OpSchema, version: int) -> Function | None:
     return _parsed(schema, data)
 
 
-def body_for_call(
-    schema: onnx.defs.OpSchema, version: int, node: NodeProto, operands: Sequence[Value | None]
-) -> Function | None:
+def body_for_call(schema: Schema, version: int, node: NodeProto, operands: Sequence[Value | None]) -> Function | None:
     """The body by which ONNX defines this very call: some are made for given attributes and operand types."""
     if not schema.has_context_dependent_function:
         return None
@@ -81,7 +83,7 @@ def body_for_call(
     return _parsed(schema, data)
 
 
-def _parsed(schema: onnx.defs.OpSchema, data: bytes) -> Function | None:
+def _parsed(schema: Schema, data: bytes) -> Function | None:
     proto = FunctionProto()
     proto.ParseFromString(data)
     if not proto.node:
@@ -95,6 +97,8 @@ def _parsed(schema: onnx.defs.OpSchema, data: bytes) -> Function | None:
 
 
 def _function(proto: FunctionProto, defaults: Mapping[str, AttributeProto]) -> Function:
+    for field in (proto.name, proto.domain, *proto.input, *proto.output):
+        text(field, "a name in a function")
     return Function(
         name=f"{proto.domain}::{proto.name}" if proto.domain else proto.name,
         inputs=tuple(proto.input),

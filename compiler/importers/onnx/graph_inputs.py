@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from onnx import GraphProto, ValueInfoProto
 
+from isthmus.compiler.importers.onnx.loader import text
 from isthmus.compiler.importers.onnx.tensors import MAX_RANK
 from isthmus.compiler.importers.onnx.types import dtype_from
 from isthmus.compiler.importers.shapes import InputShapes, Symbols, merge_shape, parse_shapes
@@ -21,7 +22,7 @@ def input_types(graph: GraphProto, asked: InputShapes) -> Iterator[tuple[str, Te
     A size the user fixes holds wherever the model uses the same name for it.
     """
     constants = {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
-    declared = {v.name: v for v in graph.input if v.name in asked or v.name not in constants}
+    declared = {text(v.name, "an input's name"): v for v in graph.input if v.name in asked or v.name not in constants}
     if unknown := [name for name in asked if name not in declared]:
         near = get_close_matches(unknown[0], declared, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"inputs are: {', '.join(declared)}"
@@ -40,7 +41,7 @@ def input_types(graph: GraphProto, asked: InputShapes) -> Iterator[tuple[str, Te
 
 def _adopt(info: ValueInfoProto, wanted: tuple[Dim | None, ...], names: Symbols) -> None:
     for dim, want in zip(_tensor_type(info).shape.dim, wanted, strict=False):
-        if dim.dim_param and want is not None:
+        if text(dim.dim_param, "a size's name") and want is not None:
             names.assign(dim.dim_param, want)
 
 
@@ -65,7 +66,7 @@ def _shape(info: ValueInfoProto, wanted: tuple[Dim | None, ...] | None, names: S
         elif wanted is not None and i < len(wanted) and (want := wanted[i]) is not None:
             known[i] = want
         else:
-            known[i] = names.named(dim.dim_param) if dim.dim_param else names.fresh(f"{info.name}_{i}")
+            known[i] = names.named(dim.dim_param) if text(dim.dim_param, "a size's name") else names.fresh(f"{info.name}_{i}")
     shape = tuple(known.values())
     return shape if wanted is None else merge_shape(info.name, wanted, shape, names)
 

@@ -20,13 +20,14 @@ from isthmus.compiler.importers.onnx.functions import (
     key_of,
     schema_of,
 )
+from isthmus.compiler.importers.onnx.loader import text
 from isthmus.compiler.importers.onnx.ordering import ordered
 from isthmus.compiler.importers.onnx.scope import Scope
 from isthmus.compiler.importers.onnx.survey import MAX_DEPTH
-from isthmus.compiler.importers.onnx.tensors import constant, dense
+from isthmus.compiler.importers.onnx.tensors import MAX_RANK, constant, dense
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Graph, Loc, Value
-from isthmus.ir.types import TensorType
+from isthmus.ir.types import Array, TensorType
 
 NODES_PER_SOURCE_NODE = 20
 EXTRA_NODES = 100_000
@@ -75,15 +76,19 @@ class Body:
     scope: Scope
     frame: Frame
 
-    def region(self, inputs: Sequence[TensorType], given: Sequence[Value] = ()) -> Region:
-        """The body as a graph of its own. Formal input i has type inputs[i]; further ones are `given` outside."""
-        names = [v.name for v in self.proto.input]
+    def region(self, inputs: Sequence[TensorType | Array], given: Sequence[Value] = ()) -> Region:
+        """The body as a graph of its own. Formal input i has type inputs[i], or is the constant inputs[i].
+
+        `given` are outside values to capture first.
+        """
+        names = [text(v.name, "an input's name") for v in self.proto.input]
         if len(names) != len(inputs):
             raise MalformedModel(f"a body takes {len(names)} inputs but gets {len(inputs)}")
         scope = Scope(self.scope.builder.body(), self.scope)
         scope.graph.name = self.proto.name or "body"
-        for name, type in zip(names, inputs, strict=True):
-            scope.define(name, scope.graph.add_input(type, name))
+        for name, each in zip(names, inputs, strict=True):
+            made = scope.graph.add_input(each, name) if isinstance(each, TensorType) else scope.builder.const(each)
+            scope.define(name, made)
         for value in given:
             scope.capture(value)
         return Region(scope, self._outputs(scope))
@@ -105,8 +110,9 @@ class Region:
     outputs: tuple[Value, ...]
 
     @property
-    def builder(self) -> ImportBuilder:
+    def builder(self) -> OnnxBuilder:
         """Adds to the end of the body."""
+        assert isinstance(self.scope.builder, OnnxBuilder)
         return self.scope.builder
 
     def finish(self, outputs: Sequence[Value]) -> Graph:
@@ -134,12 +140,13 @@ class Walk:
         inputs = {v.name for v in proto.input if scope.defines(v.name)}
         for tensor in proto.initializer:
             if tensor.name not in inputs:
-                scope.define_constant(tensor.name, constant(tensor, self.external))
+                scope.define_constant(text(tensor.name, "a tensor's name"), constant(tensor, self.external))
         for sparse in proto.sparse_initializer:
             if sparse.values.name not in inputs:
-                scope.define_constant(sparse.values.name, dense(sparse, self.external))
+                scope.define_constant(text(sparse.values.name, "a tensor's name"), dense(sparse, self.external))
         self.nodes(ordered(proto.node), scope, frame)
-        return tuple(_present(scope.find(v.name), v.name) for v in proto.output)
+        names = [text(v.name, "an output's name") for v in proto.output]
+        return tuple(_present(scope.find(name), name) for name in names)
 
     def nodes(self, nodes: Iterable[NodeProto], scope: Scope, frame: Frame) -> None:
         """Read nodes that stand in order."""
@@ -163,12 +170,16 @@ class Walk:
             results = self._lower(lowering, node, operands, arguments, scope.builder, version)
         else:
             function = function or self._schema_body(key, version, node, operands, arguments)
-            results = self._call(function, key, operands, arguments, scope, frame, path)
+            inner = self._call(function, key, operands, arguments, scope, frame, path)
+            results = [
+                inner.find(formal) if name else None
+                for formal, name in zip(function.outputs, node.output, strict=False)
+            ]
         if len(results) < len(node.output):
             raise UnsupportedModel(f"{node.op_type}: output {node.output[len(results)]!r} is not supported")
         for name, value in zip(node.output, results, strict=False):
             if name:
-                _name(_present(value, name), name)
+                _check(_present(value, name), name)
                 scope.define(name, value)
 
     def _lower(
@@ -188,7 +199,7 @@ class Walk:
         attributes = lowering.bind_attributes(node.op_type, given)
         builder.opset, builder.outputs = version, node.output
         found = lowering.function(builder, *operands, **attributes)
-        return (found,) if isinstance(found, Value) else found  # type: ignore[no-any-return]
+        return (found,) if isinstance(found, Value) else found
 
     def _schema_body(
         self,
@@ -219,7 +230,8 @@ class Walk:
         scope: Scope,
         frame: Frame,
         path: str,
-    ) -> Sequence[Value | None]:
+    ) -> Scope:
+        """The names of a function's body after reading it with the given operands."""
         if key in frame.calls:
             raise MalformedModel(f"function {function.name} calls itself")
         if frame.depth >= MAX_DEPTH:
@@ -238,7 +250,7 @@ class Walk:
             depth=frame.depth + 1,
         )
         self.nodes(ordered(function.nodes), inner, call)
-        return [inner.find(name) for name in function.outputs]
+        return inner
 
     def _decoded(self, argument: Argument) -> Any:
         proto = argument.proto
@@ -295,7 +307,9 @@ def _present(value: Value | None, name: str) -> Value:
     return value
 
 
-def _name(value: Value, name: str) -> None:
+def _check(value: Value, name: str) -> None:
+    if value.rank > MAX_RANK:
+        raise UnsupportedModel(f"value {name!r} has rank {value.rank}, more than {MAX_RANK}")
     if not value.name:
         value.name = name
 

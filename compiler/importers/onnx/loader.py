@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto
 
 from isthmus.ir.errors import ImportFailed, MalformedModel, UnsupportedModel
@@ -56,6 +56,13 @@ def opset_versions(imports: object, where: str) -> dict[str, int]:
 def normal_domain(domain: str) -> str:
     """The default domain's short name for both its spellings."""
     return "" if domain in DEFAULT_DOMAINS else domain
+
+
+def text(field: str | bytes, what: str) -> str:
+    """A text field; protobuf hands out bytes where it is no UTF-8, which is MalformedModel here."""
+    if isinstance(field, bytes):
+        raise MalformedModel(f"{what} is no text: {field[:40]!r}")
+    return field
 
 
 def _read(path: Path) -> bytes:

@@ -9,7 +9,7 @@ from onnx import ModelProto, NodeProto
 from isthmus.compiler.importers.base import unsupported_ops
 from isthmus.compiler.importers.lowering import LoweringTable
 from isthmus.compiler.importers.onnx.functions import Function, Key, fixed_body, has_body, key_of, schema_of
-from isthmus.compiler.importers.onnx.loader import opset_versions
+from isthmus.compiler.importers.onnx.loader import opset_versions, text
 from isthmus.compiler.importers.onnx.ordering import subgraphs
 from isthmus.ir.errors import UnsupportedModel
 
@@ -59,6 +59,8 @@ class Survey:
             raise UnsupportedModel(f"bodies nest more than {MAX_DEPTH} deep", where=f"onnx:{path}")
         for index, node in enumerate(nodes):
             self.nodes += 1
+            for field in (node.op_type, node.domain, node.overload, node.name, *node.input, *node.output):
+                text(field, "a name in a node")
             name = f"{path}{node.name or f'{node.op_type}_{index}'}"
             domain, op, _ = key = key_of(node)
             version = opsets.get(domain, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from onnx import SparseTensorProto, TensorProto
@@ -28,13 +28,14 @@ def constant(tensor: TensorProto, external: ExternalData) -> Constant:
     """
     what = f"tensor {tensor.name!r}"
     storage = storage_of(tensor.data_type, what)
-    type = TensorType(storage.dtype, checked_shape(tensor.dims, what))
-    count = math.prod(tensor.dims)
+    shape = checked_shape(tensor.dims, what)
+    type = TensorType(storage.dtype, shape)
+    count = math.prod(shape)
     stored = _stored_elements(storage.dtype, count)
     nbytes = stored * storage.bits.itemsize
     if tensor.HasField("segment"):
         raise UnsupportedModel(f"{what} is stored in segments")
-    decode = _decoder(storage, type)
+    decode = _decoder(storage, shape)
     if tensor.data_location == TensorProto.EXTERNAL:
         return external.constant(tensor, type, nbytes, decode)
     if tensor.HasField("raw_data"):
@@ -73,9 +74,9 @@ def dense(sparse: SparseTensorProto, external: ExternalData) -> Constant:
     return Constant(TensorType(values.type.dtype, shape), load)
 
 
-def checked_shape(dims: object, what: str) -> tuple[int, ...]:
+def checked_shape(dims: Iterable[int], what: str) -> tuple[int, ...]:
     """The sizes as a tuple; MalformedModel where one is negative, UnsupportedModel beyond numpy's rank limit."""
-    shape = tuple(dims)  # type: ignore[arg-type]
+    shape = tuple(dims)
     if len(shape) > MAX_RANK:
         raise UnsupportedModel(f"{what} has rank {len(shape)}, more than {MAX_RANK}")
     if any(d < 0 for d in shape):
@@ -87,24 +88,24 @@ def _stored_elements(dtype: DType, count: int) -> int:
     return (count + 1) // 2 if dtype.bits == 4 else count
 
 
-def _bits(numbers: object, storage: Storage) -> Array:
+def _bits(numbers: Iterable[float], storage: Storage) -> Array:
     array = np.array(numbers)
     if storage.dtype == BOOL:
-        return array != 0
+        found: Array = array != 0
+        return found
     return array.astype(storage.bits) if array.size else np.empty(0, storage.bits)
 
 
-def _decoder(storage: Storage, type: TensorType) -> Callable[[Array], Array]:
-    dtype, shape = type.dtype, type.shape
+def _decoder(storage: Storage, shape: tuple[int, ...]) -> Callable[[Array], Array]:
+    dtype = storage.dtype
 
     def decode(data: Array) -> Array:
-        if dtype.bits == 4:
-            nibbles = np.stack([data & 15, data >> 4], axis=-1).reshape(-1)[: math.prod(shape)]  # type: ignore[arg-type]
-            if dtype.kind == "int":
-                nibbles = ((nibbles ^ 8).astype(np.int8) - 8).astype(np.int8)
-            return nibbles.astype(dtype.numpy).reshape(shape)  # type: ignore[arg-type]
         if dtype == BOOL:
-            return (data != 0).reshape(shape)  # type: ignore[arg-type]
-        return data.view(dtype.numpy).reshape(shape)  # type: ignore[arg-type]
+            data = data != 0
+        elif dtype.bits == 4:
+            nibbles = np.stack([data & 15, data >> 4], axis=-1).reshape(-1)[: math.prod(shape)]
+            signed = (nibbles ^ 8).astype(np.int8) - 8
+            data = (signed if dtype.kind == "int" else nibbles).astype(dtype.numpy)
+        return data.view(dtype.numpy).reshape(shape)
 
     return decode

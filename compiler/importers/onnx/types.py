@@ -52,7 +52,7 @@ _CODES = {storage.dtype: code for code, storage in STORAGE.items()}
 
 
 def storage_of(code: int, what: str) -> Storage:
-    """How ONNX element type number `code` is stored. MalformedModel if there is none, UnsupportedModel if we lack it."""
+    """How ONNX element type number `code` is stored. MalformedModel if it is none, UnsupportedModel if we lack it."""
     if code in STORAGE:
         return STORAGE[code]
     if code not in TensorProto.DataType.values() or code == TensorProto.UNDEFINED:

@@ -1,0 +1,29 @@
+"""The backends by name, each loaded when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from isthmus.backends.base import Backend
+
+
+def _reference() -> Backend:
+    from isthmus.backends.reference import ReferenceBackend
+
+    return ReferenceBackend()
+
+
+def _openvino() -> Backend:
+    from isthmus.backends.openvino import OpenVINOBackend
+
+    return OpenVINOBackend()
+
+
+_MAKERS: Mapping[str, Callable[[], Backend]] = {"reference": _reference, "openvino": _openvino}
+
+
+@cache
+def backend_called(name: str) -> Backend:
+    """The backend; KeyError for a name that no target has. The engine itself is loaded when it first builds."""
+    return _MAKERS[name]()

@@ -1,0 +1,258 @@
+"""The command line: `isthmus compile | run | inspect | opt | ops | passes | targets`. `--json` works on all of them."""
+
+from __future__ import annotations
+
+import inspect as python_inspect
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from isthmus.backends.table import backend_called
+from isthmus.compiler import driver, options
+from isthmus.compiler.importers.dispatch import import_model
+from isthmus.compiler.target import all_targets
+from isthmus.ir import ops as op_table
+from isthmus.ir import textfile
+from isthmus.ir.errors import IsthmusError
+from isthmus.ir.graph import Graph
+from isthmus.passes import pipelines
+from isthmus.passes.numerics import seeded_inputs
+from isthmus.passes.reproducer import is_reproducer, read_reproducer
+from isthmus.passes.table import known_passes
+
+app = typer.Typer(
+    help="Compile deep-learning models through an IR you can read.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out, err = Console(), Console(stderr=True)
+
+Model = Annotated[Path, typer.Argument(help="An .onnx model or .isth IR text.")]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option("--shape", "-s", help="An input's shape, e.g. x:N:1..32x3x224x224. May be given for several inputs."),
+]
+TargetName = Annotated[str, typer.Option("--target", "-t", help="Where to run; `isthmus targets` lists them.")]
+Passes = Annotated[
+    list[str] | None, typer.Option("--passes", "-p", help="Pipeline text to run after the target's own passes.")
+]
+CheckLevel = Annotated[
+    options.CheckLevel, typer.Option("--check", help="How closely to watch passes; numerics evaluates around each.")
+]
+DumpDir = Annotated[
+    Path | None, typer.Option("--dump-dir", help="Write the IR after each pass that changed it, and diffs.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
+
+
+@app.command()
+def compile(
+    model: Model,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the program here (.isth).")] = None,
+    target: TargetName = "cpu-fp32",
+    shape: Shapes = None,
+    passes: Passes = None,
+    check: CheckLevel = options.CheckLevel.structure,
+    dump_dir: DumpDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compile a model for a target, report what happened, and save the program if asked to."""
+    with _errors(as_json), err.status("") as status:
+        program = driver.compile(
+            model,
+            target,
+            inputs=options.parse_shapes(shape or ()),
+            passes=passes or (),
+            check=check.value,
+            dump_dir=dump_dir,
+            progress=lambda stage: status.update(f"{stage} {model.name}"),
+        )
+        if output is not None:
+            program.save(output)
+    _show(as_json, program.report.as_dict(), *program.report.__rich__())
+
+
+@app.command()
+def run(
+    model: Annotated[Path, typer.Argument(help="A saved program or IR text (.isth), or an .onnx model.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", help="An input from a file, e.g. x=image.npy. Others are drawn from --seed."),
+    ] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Write the outputs to this .npz file.")] = None,
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Default: the saved one, or cpu-fp32.")] = None,
+    shape: Shapes = None,
+    seed: Annotated[int, typer.Option(help="For inputs that are not given.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Run a model once and describe its outputs."""
+    with _errors(as_json), err.status(f"run {model.name}"):
+        if model.suffix == ".isth" and target is None:
+            program = driver.load(model)
+        else:
+            program = driver.compile(model, target or "cpu-fp32", inputs=options.parse_shapes(shape or ()))
+        results = program(seeded_inputs(program.graph, seed) | options.load_arrays(data or ()))
+        if save is not None:
+            np.savez(save, **results)  # type: ignore[arg-type]
+    table = Table("output", "type", "mean", "std", "min", "max")
+    rows = []
+    for name, array in results.items():
+        kind, stats = f"{array.dtype}{list(array.shape)}", options.statistics(array)
+        table.add_row(name, kind, *(f"{x:.6g}" for x in stats.values()))
+        rows.append({"name": name, "dtype": str(array.dtype), "shape": list(array.shape), **stats})
+    _show(as_json, {"outputs": rows}, table)
+
+
+@app.command()
+def inspect(
+    model: Model,
+    shape: Shapes = None,
+    ir: Annotated[bool, typer.Option("--ir", help="Print the whole IR as text.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Describe a model: inputs, outputs, ops, parameters; or print its IR."""
+    with _errors(as_json):
+        graph = import_model(model, inputs=options.parse_shapes(shape or ()))
+        if ir:
+            _print_ir(graph, as_json)
+            return
+    ops = Counter(n.op.name for n in graph.walk() if n.op.name != "const")
+    parameters = sum(int(n.attrs["data"].type.numel()) for n in graph.walk() if n.op.name == "const")
+    facts = {
+        "name": graph.name,
+        "inputs": {v.name: str(v.type) for v in graph.inputs},
+        "outputs": {n: str(v.type) for n, v in zip(graph.output_names, graph.outputs, strict=True)},
+        "nodes": graph.op_count(),
+        "parameters": parameters,
+        "ops": dict(ops.most_common()),
+    }
+    table = Table(show_header=False)
+    table.add_row("inputs", "\n".join(map(str, graph.inputs)))
+    table.add_row("outputs", "\n".join(f"%{n}: {t}" for n, t in facts["outputs"].items()))  # type: ignore[attr-defined]
+    table.add_row("nodes", f"{graph.op_count()}: " + ", ".join(f"{n} x{c}" for n, c in ops.most_common()))
+    table.add_row("parameters", f"{parameters:,}")
+    _show(as_json, facts, table)
+
+
+@app.command()
+def opt(
+    model: Annotated[Path, typer.Argument(help="An .onnx model, IR text (.isth), or a reproducer a pass has left.")],
+    pipeline: Annotated[
+        str | None, typer.Option("--pipeline", "-p", help="Pipeline text; default: the reproducer's own, or ours.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the IR here, print nothing.")] = None,
+    shape: Shapes = None,
+    check: CheckLevel = options.CheckLevel.full,
+    dump_dir: DumpDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run passes over a model and print the IR that comes out."""
+    with _errors(as_json):
+        recorded, graph = _read(model, shape)
+        better = driver.optimize(graph, pipeline or recorded, check=check.value, dump_dir=dump_dir)
+        if output is None:
+            _print_ir(better, as_json)
+            return
+        textfile.dump(better, output)
+    nodes = {"before": graph.op_count(), "after": better.op_count()}
+    _show(as_json, {"nodes": nodes, "output": str(output)}, f"{output}: {nodes['after']} nodes")
+
+
+@app.command()
+def ops(
+    name: Annotated[str | None, typer.Argument(help="Show this op whole.")] = None, as_json: AsJson = False
+) -> None:
+    """List the op table, or show one op."""
+    with _errors(as_json):
+        rows = list(op_table.TABLE.values()) if name is None else [op_table.find(name)]
+    table = Table("op", "family", "operands", "attributes", "meaning")
+    for op in rows:
+        text = op.doc if name is not None else op.doc.partition("\n")[0]
+        table.add_row(op.name, op.family, " ".join(o.name for o in op.operands), " ".join(op.attributes), text)
+    listed = [{"name": o.name, "family": o.family, "doc": o.doc, "attributes": list(o.attributes)} for o in rows]
+    _show(as_json, {"ops": listed}, table)
+
+
+@app.command()
+def passes(as_json: AsJson = False) -> None:
+    """List the passes that pipeline text can name, and the default pipeline with its reasons."""
+    with _errors(as_json):
+        known = known_passes()
+    table = Table("pass", "options", "what it does")
+    listed = []
+    for name, each in sorted(known.items()):
+        given = {f.name: repr(f.default) for f in fields(each)}
+        doc = python_inspect.cleandoc(each.__doc__ or "")
+        table.add_row(name, ", ".join(f"{k}={v}" for k, v in given.items()), doc)
+        listed.append({"name": name, "options": given, "doc": doc})
+    steps = Table("default pipeline", "why here")
+    for step, reason in pipelines.DEFAULT:
+        steps.add_row(step, reason)
+    _show(as_json, {"passes": listed, "default": pipelines.default()}, table, steps)
+
+
+@app.command()
+def targets(as_json: AsJson = False) -> None:
+    """List the targets and the backends that serve them."""
+    table = Table("target", "device", "precision", "backend")
+    rows = []
+    for each in all_targets():
+        backend = backend_called(each.backend)
+        table.add_row(str(each), each.device, each.precision, backend.name)
+        rows.append({"target": str(each), "device": each.device, "precision": each.precision, "backend": backend.name})
+    _show(as_json, {"targets": rows}, table)
+
+
+def _read(model: Path, shape: list[str] | None) -> tuple[str | None, Graph]:
+    if is_reproducer(model):
+        return read_reproducer(model)
+    return None, import_model(model, inputs=options.parse_shapes(shape or ()))
+
+
+def _print_ir(graph: Graph, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"ir": str(graph)}))
+    else:
+        print(graph)
+
+
+def _show(as_json: bool, facts: Any, *renderables: Any) -> None:
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for each in renderables:
+        out.print(each)
+
+
+@contextmanager
+def _errors(as_json: bool) -> Iterator[None]:
+    """Print what isthmus refuses as an error, not as a traceback."""
+    try:
+        yield
+    except IsthmusError as error:
+        _fail(error, as_json)
+
+
+def _fail(error: IsthmusError, as_json: bool) -> NoReturn:
+    if as_json:
+        facts = {"code": error.code, "reason": error.reason, "where": error.where, "hint": error.hint}
+        print(json.dumps({"error": facts}))
+    else:
+        err.print(str(error), style="red", markup=False, highlight=False)
+    sys.exit(1)
+
+
+def main() -> None:
+    """Entry point of the `isthmus` command."""
+    app()

@@ -1,0 +1,113 @@
+"""The whole life of a model in one screen: import, optimize, legalize, build."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from isthmus.backends.base import BuildOptions
+from isthmus.backends.table import backend_called
+from isthmus.compiler import artifact
+from isthmus.compiler.importers.dispatch import import_model
+from isthmus.compiler.importers.shapes import InputShapes
+from isthmus.compiler.program import Program
+from isthmus.compiler.report import Report
+from isthmus.compiler.target import Target, parse_target
+from isthmus.ir.graph import Graph
+from isthmus.passes import pipelines
+from isthmus.passes.base import Pass
+from isthmus.passes.manager import Check, PassManager, PassRecord
+from isthmus.passes.spec import parse_pipeline
+
+Progress: TypeAlias = Callable[[str], None]
+"""Told the name of each stage as it begins."""
+
+
+def compile(
+    model: Any,
+    target: str = "cpu-fp32",
+    *,
+    inputs: InputShapes | None = None,
+    passes: Sequence[Pass | str] = (),
+    check: Check = "structure",
+    dump_dir: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Program:
+    """A program that runs `model` on `target`.
+
+    `model` is what `import_model` takes; `inputs` gives shapes it leaves open. `passes` run after the target's own.
+    `check` says how closely passes are watched, `dump_dir` receives the IR after each pass that changed it, `threads`
+    bounds the CPU threads (all cores if None). Raises IsthmusError in one of its kinds.
+    """
+    chosen = parse_target(target)
+    tell = progress or (lambda stage: None)
+    report = Report(_title(model), str(chosen))
+    tell("import")
+    with report.stage("import"):
+        graph = import_model(model, inputs=inputs)
+    report.nodes_imported = graph.op_count()
+    tell("optimize")
+    with report.stage("optimize"):
+        report.passes = _run_passes(graph, passes, check, dump_dir)
+    return _build(graph, chosen, report, threads, tell)
+
+
+def optimize(
+    graph: Graph,
+    pipeline: str | None = None,
+    *,
+    passes: Sequence[Pass | str] = (),
+    check: Check = "structure",
+    dump_dir: str | os.PathLike[str] | None = None,
+) -> Graph:
+    """A better graph with the same meaning; `graph` itself stays as it is.
+
+    `pipeline` replaces the default pipeline, `passes` run after it. Raises PassError, or PipelineError for bad text.
+    """
+    better = graph.copy()
+    _run_passes(better, passes, check, dump_dir, pipeline)
+    return better
+
+
+def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Program:
+    """The program that `Program.save` wrote, built again for the target it names."""
+    graph, target = artifact.load(Path(path))
+    report = Report(graph.name, str(target), nodes_imported=graph.op_count())
+    return _build(graph, target, report, threads, lambda stage: None)
+
+
+def _run_passes(
+    graph: Graph,
+    passes: Sequence[Pass | str],
+    check: Check,
+    dump_dir: str | os.PathLike[str] | None,
+    pipeline: str | None = None,
+) -> list[PassRecord]:
+    chosen = list(parse_pipeline(pipelines.default() if pipeline is None else pipeline))
+    for each in passes:
+        chosen += parse_pipeline(each) if isinstance(each, str) else [each]
+    return PassManager(chosen, check, None if dump_dir is None else Path(dump_dir)).run(graph)
+
+
+def _build(graph: Graph, target: Target, report: Report, threads: int | None, tell: Progress) -> Program:
+    backend = backend_called(target.backend)
+    tell("legalize")
+    with report.stage("legalize"):
+        legal = graph.copy()
+        backend.legalize(legal)
+        backend.require(legal)
+    report.describe(legal)
+    tell("build")
+    with report.stage("build"):
+        executable = backend.build(legal, BuildOptions(threads=threads))
+    report.engine = executable.info
+    return Program(graph, target, executable, report)
+
+
+def _title(model: Any) -> str:
+    if isinstance(model, str | os.PathLike):
+        return Path(model).name
+    return str(getattr(model, "name", "") or getattr(getattr(model, "graph", None), "name", "") or "model")

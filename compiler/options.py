@@ -1,0 +1,61 @@
+"""What command-line options mean: shapes and arrays as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from isthmus.compiler.importers.shapes import DimSpec
+from isthmus.ir.errors import BadInput
+from isthmus.ir.types import Array
+
+
+class CheckLevel(StrEnum):
+    """How closely passes are watched."""
+
+    none = "none"
+    structure = "structure"
+    full = "full"
+    numerics = "numerics"
+
+
+def parse_shapes(texts: Sequence[str]) -> dict[str, tuple[DimSpec, ...]]:
+    """Shapes by input from texts like `x:N:1..32x3x224x224`; `?` is any size. BadInput for anything else."""
+    shapes: dict[str, tuple[DimSpec, ...]] = {}
+    for text in texts:
+        name, colon, dims = text.partition(":")
+        if not name or not colon:
+            raise BadInput(f"shape {text!r} names no input", hint="write it as x:N:1..32x3x224x224")
+        shapes[name] = tuple(_dim(each) for each in dims.split("x")) if dims else ()
+    return shapes
+
+
+def load_arrays(texts: Sequence[str]) -> dict[str, Array]:
+    """Arrays by input from texts like `x=image.npy`."""
+    arrays = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals:
+            raise BadInput(f"input {text!r} names no file", hint="write it as x=image.npy")
+        if not Path(path).is_file():
+            raise BadInput(f"input {name!r}: there is no file {path}")
+        try:
+            arrays[name] = np.load(path, allow_pickle=False)
+        except ValueError as error:
+            raise BadInput(f"input {name!r}: {path} is no .npy file: {error}") from None
+    return arrays
+
+
+def statistics(array: Array) -> dict[str, float]:
+    """Mean, standard deviation, least and greatest element; NaN for no elements."""
+    if not array.size:
+        return dict.fromkeys(("mean", "std", "min", "max"), float("nan"))
+    wide = array.astype(np.float64)
+    return {"mean": wide.mean(), "std": wide.std(), "min": wide.min(), "max": wide.max()}
+
+
+def _dim(text: str) -> DimSpec:
+    return int(text) if text.isdigit() else None if text == "?" else text

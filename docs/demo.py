@@ -1,0 +1,79 @@
+"""`make demo`: a real network from ONNX file to numbers, step by step.
+
+Takes the ResNet-50 topology from the onnx wheel's test data with seeded He-initialised weights, compiles it for the
+CPU, and compares numbers and latency with onnxruntime.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import isthmus
+from isthmus.passes.numerics import relative_error
+from tests.support import light
+
+THREADS = 2
+ROUNDS = 30
+IR_LINES = 14
+
+
+def main() -> None:
+    """Run the demo."""
+    console = Console(width=120)
+    model = light.filled("resnet50")
+    inputs = light.random_inputs(model)
+    console.rule("compile ResNet-50 for cpu-fp32")
+    program = isthmus.compile(model, target="cpu-fp32", threads=THREADS)
+    console.print(*program.report.__rich__(), sep="\n")
+
+    console.rule("a piece of the optimized IR (print(program.graph))")
+    print("\n".join(line[:118] for line in ir_excerpt(str(program.graph))))
+
+    console.rule("agreement with onnxruntime, on a random image")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), session_options())
+    ours, theirs = program(inputs), session.run(None, inputs)
+    for (name, array), other in zip(ours.items(), theirs, strict=True):
+        print(f"{name}: {array.dtype}{list(array.shape)}, relative L2 error {relative_error(array, other):.1e}")
+
+    console.rule(f"latency, {THREADS} threads, median of {ROUNDS} interleaved calls")
+    a, b = interleaved(lambda: program(inputs), lambda: session.run(None, inputs))
+    print(f"isthmus {a * 1e3:.1f} ms, onnxruntime {b * 1e3:.1f} ms")
+
+
+def ir_excerpt(text: str) -> list[str]:
+    """The head of the graph and its first computing lines, without the constants between them."""
+    lines = [line for line in text.splitlines() if " = const " not in line]
+    return [*lines[:IR_LINES], "  ..."]
+
+
+def session_options() -> onnxruntime.SessionOptions:
+    """onnxruntime with the same number of threads."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    return options
+
+
+def interleaved(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
+    """Median seconds of each, called in turns so that noise on the machine hits both."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        for call, taken in zip((first, second), times, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+if __name__ == "__main__":
+    np.seterr(all="ignore")
+    main()

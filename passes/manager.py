@@ -1,0 +1,129 @@
+"""The pass manager: runs passes in order, verifies and times each, dumps, and leaves a reproducer when one fails."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from isthmus.ir.errors import IsthmusError, NumbersMoved, PassError
+from isthmus.ir.graph import Graph, Node
+from isthmus.ir.verify import verify
+from isthmus.passes.base import Pass, PassContext
+from isthmus.passes.dumps import Dumps
+from isthmus.passes.numerics import samples, worst_output
+from isthmus.passes.reproducer import read_reproducer, write_reproducer
+from isthmus.passes.spec import print_pipeline
+
+__all__ = ["Check", "PassManager", "PassRecord", "read_reproducer"]
+
+Check: TypeAlias = Literal["none", "structure", "full", "numerics"]
+"""What follows each pass: nothing; verification of what it touched; of everything; and evaluation before and after."""
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """What one pass did. `text` is the pass as pipeline text, `fired` how often each rule fired."""
+
+    name: str
+    text: str
+    changed: bool
+    seconds: float
+    nodes_before: int
+    nodes_after: int
+    fired: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record in plain dicts, strings and numbers."""
+        return {**vars(self), "fired": dict(self.fired.most_common())}
+
+    def __str__(self) -> str:
+        fired = "".join(f"\n  {times} x {name}" for name, times in self.fired.most_common())
+        return f"{self.text}: {self.nodes_before} -> {self.nodes_after} nodes in {self.seconds * 1e3:.1f} ms{fired}"
+
+
+@dataclass(frozen=True)
+class PassManager:
+    """Runs `passes` on graphs.
+
+    `dump_dir` receives 00-input.isth, 01-canonicalize.isth, ... and a .diff beside each; passes that change nothing
+    leave no files. A failing pass leaves a reproducer, which `read_reproducer` reads, in `reproducer_dir` (by default
+    `dump_dir`).
+    """
+
+    passes: Sequence[Pass]
+    check: Check = "structure"
+    dump_dir: Path | None = None
+    reproducer_dir: Path | None = None
+
+    def run(self, graph: Graph) -> list[PassRecord]:
+        """Run every pass on `graph` in place. Raises PassError, or NumbersMoved with check="numerics"."""
+        if self.check != "none":
+            verify(graph)
+        _take_touched(graph)
+        dumps = None if self.dump_dir is None else Dumps(self.dump_dir, graph)
+        records = []
+        for each in self.passes:
+            record = self._run_one(each, graph)
+            records.append(record)
+            if dumps is not None and record.changed:
+                dumps.after(each.name, graph)
+        return records
+
+    def _run_one(self, each: Pass, graph: Graph) -> PassRecord:
+        keep = self._reproducers is not None or self.check == "numerics"
+        before = graph.copy() if keep else None
+        ctx, nodes_before = PassContext(), graph.op_count()
+        start = time.perf_counter()
+        try:
+            claimed = each.run(graph, ctx)
+            seconds = time.perf_counter() - start
+            touched = _take_touched(graph)
+            self._verify(graph, touched)
+            changed = claimed or bool(touched)
+            if self.check == "numerics" and changed and before is not None:
+                _compare(each, before, graph)
+        except Exception as error:
+            raise self._failure(each, error, before) from error
+        text = print_pipeline((each,))
+        return PassRecord(each.name, text, changed, seconds, nodes_before, graph.op_count(), ctx.fired)
+
+    @property
+    def _reproducers(self) -> Path | None:
+        return self.reproducer_dir or self.dump_dir
+
+    def _verify(self, graph: Graph, touched: list[Node]) -> None:
+        if self.check == "none":
+            return
+        verify(graph, touched if self.check == "structure" else None)
+
+    def _failure(self, each: Pass, error: Exception, before: Graph | None) -> PassError:
+        text = print_pipeline((each,))
+        kind = type(error) if isinstance(error, PassError) else PassError
+        reason = error.reason if isinstance(error, IsthmusError) else f"{type(error).__name__}: {error}"
+        where = error.where if isinstance(error, IsthmusError) else ""
+        hint = error.hint if isinstance(error, IsthmusError) else ""
+        if self._reproducers is not None and before is not None:
+            path = write_reproducer(self._reproducers, text, before)
+            hint = f"{hint}; " * bool(hint) + f"replay it with `isthmus opt {path}`"
+        return kind(f"pass {text!r} failed: {reason}", where=where, hint=hint)
+
+
+def _compare(each: Pass, before: Graph, after: Graph) -> None:
+    for inputs in samples(before):
+        if (moved := worst_output(before, after, inputs)) is not None:
+            name, error = moved
+            raise NumbersMoved(f"{each.name} moves output {name!r} by {error:.3g} (relative L2 error)")
+
+
+def _take_touched(graph: Graph) -> list[Node]:
+    """What was touched, with every node that holds regions: verifying such a node verifies what is inside."""
+    touched = dict.fromkeys(graph.take_touched())
+    for node in graph.nodes:
+        for region in node.regions.values():
+            if _take_touched(region):
+                touched[node] = None
+    return list(touched)

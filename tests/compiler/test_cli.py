@@ -1,0 +1,86 @@
+"""The command line, in process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from typer.testing import CliRunner
+
+from isthmus.compiler.cli import app
+from isthmus.compiler.options import parse_shapes
+from isthmus.ir.errors import BadInput
+from tests.support import exported
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "mobilenet.onnx"
+    onnx.save(exported.filled("mobilenet_v3_large"), path)
+    return path
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def run_json(*arguments: object, code: int = 0) -> Any:
+    result = CliRunner().invoke(app, [*(str(a) for a in arguments), "--json"])
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def test_compile_save_and_run(model: Path, tmp_path: Path) -> None:
+    saved, image, results = tmp_path / "m.isth", tmp_path / "x.npy", tmp_path / "y.npz"
+    facts = run_json("compile", model, "-s", "x:N:1..4x3x224x224", "-o", saved)
+    assert facts["nodes"]["built"] <= 145
+    assert facts["target"] == "cpu-fp32"
+    np.save(image, np.ones((2, 3, 224, 224), np.float32))
+    (output,) = run_json("run", saved, "-i", f"x={image}", "--save", results)["outputs"]
+    assert output["shape"] == [2, 1000]
+    assert np.load(results)[output["name"]].shape == (2, 1000)
+
+
+def test_inspect(model: Path) -> None:
+    facts = run_json("inspect", model)
+    assert facts["inputs"] == {"x": "f32[batch, 3, 224, 224]"}
+    assert facts["ops"]["conv"] == 62
+    assert "f32[batch, 3, 224, 224]" in run("inspect", model, "--ir")
+
+
+def test_opt_prints_ir(model: Path, tmp_path: Path) -> None:
+    text = run("opt", model, "-p", "fold,fuse,dce", "--check", "structure")
+    assert text.startswith("graph @")
+    assert "batch_norm(" not in text
+    facts = run_json("opt", model, "-o", tmp_path / "better.isth", "--check", "structure")
+    assert facts["nodes"]["after"] < facts["nodes"]["before"]
+
+
+def test_lists() -> None:
+    assert "softmax" in run("ops")
+    assert run_json("ops", "gelu")["ops"][0]["family"] == "activation"
+    assert "canonicalize" in run("passes")
+    assert {t["target"] for t in run_json("targets")["targets"]} >= {"cpu-fp32", "reference"}
+
+
+def test_errors_are_told_without_traceback(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.isth"
+    bad.write_text("graph @g(%x: f32[4]) {\n  %y: f32[4] = rel(%x)\n  return %y\n}\n")
+    output = run("inspect", bad, code=1)
+    assert "E201" in output
+    assert ":2:" in output
+    assert "relu" in output
+    assert run_json("inspect", bad, code=1)["error"]["code"] == "E201"
+    assert run_json("ops", "soft_max", code=1)["error"]["code"] == "E300"
+
+
+def test_shapes_as_text() -> None:
+    assert parse_shapes(["x:N:1..32x3x?", "y:"]) == {"x": ("N:1..32", 3, None), "y": ()}
+    with pytest.raises(BadInput, match="names no input"):
+        parse_shapes(["3x4"])

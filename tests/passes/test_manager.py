@@ -1,0 +1,137 @@
+"""The pass manager: records, verification, dumps and reproducers; and pipelines as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from isthmus.ir.compare import difference
+from isthmus.ir.errors import PassError, PipelineError, TextError
+from isthmus.ir.graph import Graph
+from isthmus.ir.parser import parse
+from isthmus.ir.types import F32, TensorType
+from isthmus.passes import pipelines
+from isthmus.passes.base import Pass, PassContext
+from isthmus.passes.canonicalize import Canonicalize
+from isthmus.passes.fold import Fold
+from isthmus.passes.fuse import Fuse
+from isthmus.passes.manager import PassManager, read_reproducer
+from isthmus.passes.spec import parse_pipeline, print_pipeline
+from isthmus.passes.table import known_passes
+
+TEXT = """graph @g(%x: f32[N, 3]) {
+  %a: f32[N, 3] = neg(%x)
+  %b: f32[N, 3] = neg(%a)
+  %z: f32[N, 3] = exp(%b)
+  return %z
+}
+"""
+
+
+@dataclass(frozen=True)
+class Mistypes(Pass):
+    """Declares a type that no op infers."""
+
+    name: ClassVar[str] = "mistypes"
+    times: int = 1
+
+    def run(self, graph: Graph, ctx: PassContext) -> bool:
+        value = next(iter(graph.nodes)).result
+        graph.retype(value, TensorType(F32, (7,)))
+        return True
+
+
+@dataclass(frozen=True)
+class Crashes(Pass):
+    """Fails."""
+
+    name: ClassVar[str] = "crashes"
+
+    def run(self, graph: Graph, ctx: PassContext) -> bool:
+        raise ZeroDivisionError("one by zero")
+
+
+def test_records_say_what_each_pass_did() -> None:
+    first, second = PassManager(parse_pipeline("canonicalize,cse")).run(parse(TEXT))
+    assert (first.name, first.changed, first.nodes_before, first.nodes_after) == ("canonicalize", True, 3, 1)
+    assert first.fired == {"an involution twice is nothing": 1}
+    assert first.as_dict()["fired"] == {"an involution twice is nothing": 1}
+    assert not second.changed
+
+
+def test_a_pass_that_breaks_a_type_is_named() -> None:
+    with pytest.raises(PassError, match="pass 'mistypes' failed") as caught:
+        PassManager([Mistypes()]).run(parse(TEXT))
+    assert "should have type f32[N, 3]" in str(caught.value)
+    PassManager([Mistypes()], check="none").run(parse(TEXT))
+
+
+def test_a_failing_pass_leaves_a_reproducer(tmp_path: Path) -> None:
+    with pytest.raises(PassError, match="ZeroDivisionError: one by zero") as caught:
+        PassManager([Canonicalize(), Crashes()], reproducer_dir=tmp_path).run(parse(TEXT))
+    assert "reproducer.isth" in caught.value.hint
+    text, graph = read_reproducer(tmp_path / "reproducer.isth")
+    assert text == "crashes"
+    assert difference(graph, parse("graph @g(%x: f32[N, 3]) {\n %z: f32[N, 3] = exp(%x)\n return %z\n}")) is None
+
+
+def test_a_file_without_a_pipeline_is_no_reproducer(tmp_path: Path) -> None:
+    path = tmp_path / "plain.isth"
+    path.write_text(TEXT)
+    with pytest.raises(TextError, match="names no pipeline"):
+        read_reproducer(path)
+
+
+def test_dumps_hold_what_changed(tmp_path: Path) -> None:
+    PassManager(parse_pipeline("dce,canonicalize,cse"), dump_dir=tmp_path).run(parse(TEXT))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "00-input.isth",
+        "01-canonicalize.diff",
+        "01-canonicalize.isth",
+    ]
+    assert "-  %a: f32[N, 3] = neg(%x)" in (tmp_path / "01-canonicalize.diff").read_text()
+    assert difference(parse((tmp_path / "00-input.isth").read_text()), parse(TEXT)) is None
+
+
+@pytest.mark.parametrize("text", ["", "canonicalize", "dce,cse", "fuse{only=[conv,norm]},fold{limit=1024}"])
+def test_pipelines_round_trip(text: str) -> None:
+    assert print_pipeline(parse_pipeline(text)) == text
+
+
+def test_defaults_are_not_printed() -> None:
+    assert parse_pipeline("fold{limit=65536} , fuse{only=[]}") == (Fold(), Fuse())
+    assert print_pipeline((Fold(), Fuse())) == "fold,fuse"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("canonicalise", "did you mean canonicalize?"),
+        ("fold{limits=3}", "did you mean limit?"),
+        ("fold{limit=big}", "option limit must be int"),
+        ("fold{limit=1,limit=2}", "option 'limit' of pass 'fold' is given twice"),
+        ("fold{limit=1", "does not parse"),
+    ],
+)
+def test_wrong_pipeline_text_is_explained(text: str, reason: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        parse_pipeline(text)
+    assert reason in str(caught.value)
+
+
+def test_an_unknown_rule_family_is_explained() -> None:
+    with pytest.raises(PassError, match="no rule family is called 'convs'") as caught:
+        PassManager(parse_pipeline("fuse{only=[convs]}")).run(parse(TEXT))
+    assert "did you mean conv?" in str(caught.value)
+
+
+def test_the_default_pipeline_parses_and_every_step_has_a_reason() -> None:
+    assert [each.name for each in parse_pipeline(pipelines.default())] == [step for step, _ in pipelines.DEFAULT]
+    assert all(reason for _, reason in pipelines.DEFAULT)
+
+
+def test_every_pass_explains_itself() -> None:
+    assert all(kind.__doc__ and kind.name == name for name, kind in known_passes().items())
