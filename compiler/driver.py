@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 from isthmus.backends.base import BuildOptions
 from isthmus.backends.table import backend_called
-from isthmus.compiler import artifact
+from isthmus.compiler import artifact, placement
 from isthmus.compiler.importers.dispatch import import_model
 from isthmus.compiler.importers.shapes import InputShapes
+from isthmus.compiler.placement import Fallback
 from isthmus.compiler.program import Program
 from isthmus.compiler.report import Report
 from isthmus.compiler.target import Target, parse_target
@@ -31,6 +32,7 @@ def compile(
     *,
     inputs: InputShapes | None = None,
     passes: Sequence[Pass | str] = (),
+    fallback: Fallback = "error",
     check: Check = "structure",
     dump_dir: str | os.PathLike[str] | None = None,
     threads: int | None = None,
@@ -39,6 +41,7 @@ def compile(
     """A program that runs `model` on `target`.
 
     `model` is what `import_model` takes; `inputs` gives shapes it leaves open. `passes` run after the target's own.
+    Nodes the backend refuses are an error that lists them all, or run on the evaluator with fallback="reference".
     `check` says how closely passes are watched, `dump_dir` receives the IR after each pass that changed it, `threads`
     bounds the CPU threads (all cores if None). Raises IsthmusError in one of its kinds.
     """
@@ -52,7 +55,7 @@ def compile(
     tell("optimize")
     with report.stage("optimize"):
         report.passes = _run_passes(graph, passes, check, dump_dir)
-    return _build(graph, chosen, report, threads, tell)
+    return _build(graph, chosen, report, threads, fallback, tell)
 
 
 def optimize(
@@ -72,11 +75,13 @@ def optimize(
     return better
 
 
-def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Program:
+def load(
+    path: str | os.PathLike[str], *, fallback: Fallback = "error", threads: int | None = None
+) -> Program:
     """The program that `Program.save` wrote, built again for the target it names."""
     graph, target = artifact.load(Path(path))
     report = Report(graph.name, str(target), nodes_imported=graph.op_count())
-    return _build(graph, target, report, threads, lambda stage: None)
+    return _build(graph, target, report, threads, fallback, lambda stage: None)
 
 
 def _run_passes(
@@ -92,17 +97,17 @@ def _run_passes(
     return PassManager(chosen, check, None if dump_dir is None else Path(dump_dir)).run(graph)
 
 
-def _build(graph: Graph, target: Target, report: Report, threads: int | None, tell: Progress) -> Program:
+def _build(graph: Graph, target: Target, report: Report, threads: int | None, fallback: Fallback, tell: Progress
+) -> Program:
     backend = backend_called(target.backend)
     tell("legalize")
     with report.stage("legalize"):
         legal = graph.copy()
         backend.legalize(legal)
-        backend.require(legal)
     report.describe(legal)
     tell("build")
     with report.stage("build"):
-        executable = backend.build(legal, BuildOptions(threads=threads))
+        executable, report.placement = placement.build(legal, backend, BuildOptions(threads=threads), fallback)
     report.engine = executable.info
     return Program(graph, target, executable, report)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
 
+from isthmus.compiler.placement import Placement
 from isthmus.ir.graph import Graph
 from isthmus.passes.manager import PassRecord
 
@@ -31,6 +32,8 @@ class Report:
     """Op name -> how often it stands in the graph handed to the backend, regions included."""
     parameter_bytes: int = 0
     """Size of all constants in the graph handed to the backend."""
+    placement: Placement | None = None
+    """Which backend runs how many nodes, and why some fall back."""
     engine: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
@@ -58,6 +61,7 @@ class Report:
             "parameter_bytes": self.parameter_bytes,
             "ops": dict(self.ops.most_common()),
             "passes": [record.as_dict() for record in self.passes],
+            "placement": None if self.placement is None else self.placement.as_dict(),
             "engine": dict(self.engine),
         }
 
@@ -84,4 +88,4 @@ class Report:
             fired = "\n".join(f"{count} x {name}" for name, count in record.fired.most_common())
             before, after = str(record.nodes_before), str(record.nodes_after)
             table.add_row(record.text, f"{record.seconds * 1e3:.1f}", before, after, fired)
-        return [Text(head), table]
+        return [Text(head), table] + ([Text(str(self.placement))] if self.placement is not None else [])

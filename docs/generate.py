@@ -14,6 +14,7 @@ from isthmus.ir import ops
 from isthmus.ir.constant import Constant
 from isthmus.ir.dim import Dim
 from isthmus.ir.op import Attribute, Op
+from isthmus.ir.precision import Policy
 from isthmus.ir.types import DType
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +44,7 @@ def signature(op: Op) -> str:
 def op_reference() -> str:
     """docs/ops.md: every op by family."""
     lines = ["# The op table", "", f"Generated from `ir/ops` by `make docs`: {len(ops.TABLE)} ops.", ""]
+    lines += ["Where nothing else is said, an op's [precision](precision.md) follows that of its operands.", ""]
     for family in ops.FAMILIES:
         rows = [op for op in ops.TABLE.values() if op.family == family.__name__.rpartition(".")[2]]
         lines += [f"## {rows[0].family}", "", inspect.cleandoc(family.__doc__ or ""), ""]
@@ -50,7 +52,18 @@ def op_reference() -> str:
             traits = ", ".join(sorted(t.name.lower() for t in op.traits))
             note = f" *{traits}*" if traits else ""
             lines += [f"### {op.name}", "", "```text", signature(op), "```", "", f"{op.doc}{note}", ""]
+            if (precision := _precision_text(op)) is not None:
+                lines += [precision, ""]
     return "\n".join(lines)
+
+
+def _precision_text(op: Op) -> str | None:
+    """The row's precision policy, unless it is the common one."""
+    policy, reason = op.precision.policy, op.precision.reason
+    if policy is Policy.FOLLOW:
+        return None
+    only = " (f16 only)" if op.precision.range_only else ""
+    return f"Precision: {policy.value}{only}" + (f": {reason}." if reason else ".")
 
 
 def method_stubs() -> str:

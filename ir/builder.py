@@ -143,6 +143,11 @@ def make_constant(value: Array | float | int | bool | Constant, dtype: DType | N
         chosen = dtype or default
         if chosen.is_integer and not float(value).is_integer():
             raise IRError(f"{value} is no {chosen}")
-        return Constant.of(np.array(value).astype(chosen.numpy))
+        return Constant.of(_converted(np.array(value), chosen))
     array = np.asarray(value)
-    return Constant.of(array if dtype is None else array.astype(dtype.numpy))
+    return Constant.of(array if dtype is None else _converted(array, dtype))
+
+
+def _converted(array: Array, dtype: DType) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):  # too large for a narrow float is an infinity there
+        return array.astype(dtype.numpy)

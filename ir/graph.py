@@ -158,6 +158,19 @@ class Node:
         """The operands that are present."""
         return tuple(v for v in self.operands if v is not None)
 
+    def clone(self, values: Mapping[Value, Value]) -> Node:
+        """The same node outside any graph, its operands replaced by what `values` says; regions are copied."""
+        return Node(
+            self.op,
+            [None if v is None else values[v] for v in self.operands],
+            self.attrs,
+            {name: region.copy() for name, region in self.regions.items()},
+            [r.type for r in self.results],
+            [r.name for r in self.results],
+            self.loc,
+            self.origin,
+        )
+
     def is_before(self, other: Node) -> bool:
         """Whether this node runs before `other` of the same graph; O(1)."""
         return self._order < other._order
@@ -366,17 +379,7 @@ class Graph:
         clone = Graph(self.name)
         values: dict[Value, Value] = {v: clone.add_input(v.type, v.name) for v in self._inputs}
         for node in self.nodes:
-            twin = Node(
-                node.op,
-                [None if v is None else values[v] for v in node.operands],
-                node.attrs,
-                {name: region.copy() for name, region in node.regions.items()},
-                [r.type for r in node.results],
-                [r.name for r in node.results],
-                node.loc,
-                node.origin,
-            )
-            clone.insert(twin)
+            twin = clone.insert(node.clone(values))
             values.update(zip(node.results, twin.results, strict=True))
         clone.set_outputs([values[v] for v in self._outputs], self._output_names)
         return clone

@@ -22,6 +22,7 @@ import numpy as np
 from isthmus.ir.constant import Constant
 from isthmus.ir.dim import Dim, DimExpr
 from isthmus.ir.errors import TypeRuleError
+from isthmus.ir.precision import FOLLOW, Precision
 from isthmus.ir.types import DTYPES, F8E4M3, F8E5M2, I4, I8, I16, I32, I64, U4, U8, U16, Array, DType, TensorType
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class Op:
     several: bool
     """Whether the op yields a tuple of results, even where there is one (split into one part)."""
     traits: frozenset[Trait]
+    precision: Precision
     doc: str
     _decompositions: list[Callable[..., Any]] = field(default_factory=list, repr=False)
 
@@ -217,7 +219,9 @@ class Op:
         return (found,) if isinstance(found, TensorType) else tuple(found)
 
 
-def op(*, infer: TypeRule, traits: frozenset[Trait] = frozenset()) -> Callable[[Callable[..., Any]], Op]:
+def op(
+    *, infer: TypeRule, traits: frozenset[Trait] = frozenset(), precision: Precision = FOLLOW
+) -> Callable[[Callable[..., Any]], Op]:
     """Decorator that turns a numpy function into a row of the op table."""
 
     def define(function: Callable[..., Any]) -> Op:
@@ -243,6 +247,7 @@ def op(*, infer: TypeRule, traits: frozenset[Trait] = frozenset()) -> Callable[[
             regions=tuple(regions),
             several=get_origin(hints["return"]) is tuple,
             traits=traits,
+            precision=precision,
             doc=inspect.cleandoc(function.__doc__ or ""),
         )
 

@@ -6,7 +6,7 @@ The measure is the relative L2 error. Where infinities and NaN stand must agree 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import ml_dtypes
 import numpy as np
@@ -123,7 +123,7 @@ def _draw(value: Value, rng: np.random.Generator, bindings: Mapping[str, int], h
 
 def _spoil(array: Array, rng: np.random.Generator, kind: str, dtype: DType) -> None:
     """Overwrite about a sixteenth of the elements, at least one."""
-    info = ml_dtypes.finfo(dtype.numpy)
+    info: Any = ml_dtypes.finfo(dtype.numpy)  # type: ignore[no-untyped-call]
     low = float(info.smallest_subnormal)
     choices = {
         "nan": [np.nan],

@@ -10,65 +10,16 @@ operand that is not mentioned is absent. A pattern used twice stands for one val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from isthmus.ir import ops
-from isthmus.ir.errors import IsthmusError, RuleError
+from isthmus.ir.errors import RuleError
 from isthmus.ir.graph import Node, Value
-from isthmus.ir.op import Op, Trait, coerce
-
-Then: TypeAlias = Callable[[], bool]
-"""What is left to match; a pattern that admits a value calls it, and takes its captures back where it fails."""
-
-
-class Matching:
-    """One attempt to match: what is captured so far, the nodes matched so far, and the best failure if asked for."""
-
-    def __init__(self, explaining: bool = False) -> None:
-        self.captured: dict[str, Any] = {}
-        self.nodes: list[Node] = []
-        self.explaining = explaining
-        self.reason = "nothing matches"
-        self._same: dict[Pattern, Value] = {}
-        self._depth = (-1, 0)
-
-    def capture(self, name: str, found: Any, then: Then) -> bool:
-        """Continue with `found` under `name`; where the name is taken, both must be the same."""
-        if name in self.captured:
-            known = self.captured[name]
-            agree = known is found if isinstance(known, Value) or isinstance(found, Value) else known == found
-            return then() if agree else self.no(lambda: f"{name} is {known!r} in one place and {found!r} in another")
-        self.captured[name] = found
-        if then():
-            return True
-        del self.captured[name]
-        return False
-
-    def enter(self, pattern: OpPattern, node: Node, value: Value | None, then: Then) -> bool:
-        """Continue with `node` among the matched ones; a pattern met again must meet the same value."""
-        self.nodes.append(node)
-        if value is not None:
-            self._same[pattern] = value
-        if then():
-            return True
-        self.nodes.pop()
-        self._same.pop(pattern, None)
-        return False
-
-    def met(self, pattern: OpPattern) -> Value | None:
-        """The value an operation pattern already stands for."""
-        return self._same.get(pattern)
-
-    def no(self, reason: Callable[[], str]) -> bool:
-        """Fail here. The reason of the deepest failure is kept where somebody asked for it."""
-        if self.explaining and (depth := (len(self.nodes), len(self.captured))) > self._depth:
-            self._depth = depth
-            self.reason = reason()
-        return False
+from isthmus.ir.op import Op, Trait
+from isthmus.passes.matching import Matching, Then
 
 
 class Pattern:
@@ -298,62 +249,6 @@ class OpPattern(Pattern):
     def producers(self) -> frozenset[str]:
         """Its op."""
         return frozenset((self.op.name,))
-
-
-class PatternBuilder:
-    """Has a method for each op of the table, as `Builder` has; they make patterns instead of nodes."""
-
-    def const(self, var: Var) -> Const:
-        """A captured value that must be constant."""
-        return Const(var)
-
-    def optional(self, pattern: Any) -> Maybe:
-        """An operand that may be absent."""
-        return Maybe(as_pattern(pattern))
-
-    def any_of(self, *patterns: Any) -> AnyOf:
-        """Alternatives, tried in order."""
-        return AnyOf([as_pattern(p) for p in patterns])
-
-    def __getattr__(self, name: str) -> Callable[..., OpPattern]:
-        op = ops.TABLE.get(name.removesuffix("_"))
-        if op is None:
-            raise RuleError(f"a pattern uses {name!r}, which the op table has not")
-        return lambda *operands, **attrs: _op_pattern(op, operands, attrs)
-
-
-def as_pattern(item: Any) -> Pattern:
-    """A pattern for what stands in an operand's place: numbers stand for constants."""
-    if isinstance(item, Pattern):
-        return item
-    if isinstance(item, int | float):
-        return Number(item)
-    raise RuleError(f"{item!r} cannot stand for an operand", hint="use a captured value, a builder call or a number")
-
-
-def _op_pattern(op: Op, operands: Sequence[Any], given: Mapping[str, Any]) -> OpPattern:
-    attrs = {name.removesuffix("_"): value for name, value in given.items() if name != "**"}
-    rest = given.get("**")
-    if op.regions:
-        raise RuleError(f"{op.name} holds regions, which patterns do not describe")
-    for name, value in attrs.items():
-        if name not in op.attributes:
-            raise RuleError(
-                f"{op.name} has no attribute {name!r}", hint=f"it has: {', '.join(op.attributes) or 'none'}"
-            )
-        if not isinstance(value, Var):
-            try:
-                attrs[name] = coerce(op.attributes[name].annotation, value, f"{op.name}: attribute {name}")
-            except IsthmusError as error:
-                raise RuleError(error.reason) from error
-    missing = [a.name for a in op.attributes.values() if a.required and a.name not in attrs]
-    if missing and rest is None:
-        raise RuleError(f"a pattern with {op.name} says nothing of {', '.join(missing)}", hint="capture it, or use **k")
-    patterns = [None if item is None else as_pattern(item) for item in operands]
-    rests = [i for i, p in enumerate(patterns) if isinstance(p, Rest)]
-    if rests and not (rests == [len(patterns) - 1] and op.operands[-1].variadic):
-        raise RuleError(f"*xs in {op.name} must be the last operand of an op that takes any number")
-    return OpPattern(op, patterns, attrs, rest)
 
 
 def _admit_all(

@@ -26,6 +26,10 @@ class Refinement:
         self._stale.update(old.users)
         self.graph.replace_uses(old, new)
 
+    def revisit(self, node: Node) -> None:
+        """The next visit infers the node's types again: its regions may yield better ones."""
+        self._stale.add(node)
+
     def visit(self, node: Node) -> Node | None:
         """Carry what is known to `node`; returns what stands in its place now, None where nothing changed.
 

@@ -13,7 +13,7 @@ from isthmus.passes.rules import APPROXIMATE
 
 @dataclass(frozen=True)
 class Relax(Pass):
-    """Applies approximate laws: x + 0.0 loses the sign of a zero, log(softmax) becomes finite. In no default pipeline."""
+    """Applies approximate laws: x + 0.0 may lose the sign of zero, log(softmax) becomes finite."""
 
     name: ClassVar[str] = "relax"
 

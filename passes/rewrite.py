@@ -20,7 +20,7 @@ from isthmus.ir.types import TensorType
 from isthmus.passes.base import PassContext
 from isthmus.passes.dce import erase_dead
 from isthmus.passes.fold import fold_node
-from isthmus.passes.rule import Match, Rule
+from isthmus.passes.rule import Match, Rule, makers_of
 
 _FIRINGS_PER_NODE = 8
 _FIRINGS_AT_LEAST = 1000
@@ -36,7 +36,7 @@ def rewrite(graph: Graph, rules: Sequence[Rule], ctx: PassContext) -> bool:
     for each in rules:
         for root in each.roots:
             by_root.setdefault(root, []).append(each)
-    return _rewrite(graph, by_root, ctx)
+    return _rewrite(graph, by_root, ctx, FreshSymbols(graph))
 
 
 def explain(rule: Rule, node: Node) -> str | None:
@@ -44,11 +44,11 @@ def explain(rule: Rule, node: Node) -> str | None:
     return rule.explain(node)
 
 
-def _rewrite(graph: Graph, by_root: Mapping[str, list[Rule]], ctx: PassContext) -> bool:
-    run = _Run(graph, by_root)
+def _rewrite(graph: Graph, by_root: Mapping[str, list[Rule]], ctx: PassContext, fresh: FreshSymbols) -> bool:
+    run = _Run(graph, by_root, fresh)
     for node in graph.nodes:
         for region in node.regions.values():
-            run.changed |= _rewrite(region, by_root, ctx)
+            run.changed |= _rewrite(region, by_root, ctx, fresh)
     run.to_rest()
     ctx.fired.update(run.fired)
     return run.changed
@@ -76,10 +76,10 @@ class _Recorder(Builder):
 class _Run:
     """One graph on its way to rest."""
 
-    def __init__(self, graph: Graph, by_root: Mapping[str, list[Rule]]) -> None:
+    def __init__(self, graph: Graph, by_root: Mapping[str, list[Rule]], fresh: FreshSymbols) -> None:
         self.graph = graph
         self.by_root = by_root
-        self.fresh = FreshSymbols(graph)
+        self.fresh = fresh
         self.fired: Counter[str] = Counter()
         self.changed = False
         self.bound = _FIRINGS_PER_NODE * len(graph) + _FIRINGS_AT_LEAST
@@ -96,8 +96,9 @@ class _Run:
 
     def visit(self, node: Node) -> None:
         """Fire the first rule that matches with this root."""
+        makers = makers_of(node)
         for rule in self.by_root[node.op.name]:
-            if (match := rule.match(node)) is not None:
+            if (match := rule.match(node, makers)) is not None:
                 self.fire(rule, match)
                 return
 

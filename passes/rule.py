@@ -16,7 +16,9 @@ from typing import Any
 from isthmus.ir.builder import Builder
 from isthmus.ir.errors import RuleError
 from isthmus.ir.graph import Graph, Node, Value
-from isthmus.passes.pattern import AnyOf, Matching, OpPattern, PatternBuilder, Var, as_pattern
+from isthmus.passes.matching import Matching
+from isthmus.passes.pattern import AnyOf, OpPattern, Var
+from isthmus.passes.pattern_builder import PatternBuilder, as_pattern
 
 
 class Exactness(Enum):
@@ -54,26 +56,26 @@ class Rule:
     variables: tuple[str, ...]
     _asks: tuple[tuple[str, ...], tuple[str, ...]]
 
-    def match(self, root: Node) -> Match | None:
-        """The match with this root, if there is one."""
-        return self._match(root, Matching())
+    def match(self, root: Node, makers: frozenset[str] | None = None) -> Match | None:
+        """The match with this root, if there is one. `makers` saves asking which ops make its operands."""
+        makers = makers_of(root) if makers is None else makers
+        return self._match(root, Matching(), makers)
 
     def explain(self, root: Node) -> str | None:
         """Why the rule does not fire at `root`: the reason of the deepest failed match. None where it does fire."""
         if root.op.name not in self.roots:
             return f"{root.op.name} is not {' or '.join(self.roots)}"
         m = Matching(explaining=True)
-        return None if self._match(root, m) else m.reason
+        return None if self._match(root, m, None) else m.reason
 
     def build(self, b: Builder, match: Match) -> tuple[Value, ...]:
         """The replacement for the root's results, built with `b`."""
         made = self.replace(b, *(self._ask(name, match.root, match.captured) for name in self._asks[0]))
         return (made,) if isinstance(made, Value) else tuple(made)
 
-    def _match(self, root: Node, m: Matching) -> Match | None:
-        makers = {v.node.op.name for v in root.inputs if v.node is not None}
+    def _match(self, root: Node, m: Matching, makers: frozenset[str] | None) -> Match | None:
         for pattern in self.roots.get(root.op.name, ()):
-            if not m.explaining and any(need.isdisjoint(makers) for need in pattern.needs):
+            if makers is not None and any(need.isdisjoint(makers) for need in pattern.needs):
                 continue
             if pattern.admit_node(root, m, lambda: self._accept(root, m)):
                 captured = {name: m.captured.get(name) for name in self.variables}
@@ -126,6 +128,11 @@ def rule(
     except RuleError as error:
         raise RuleError(error.reason, where=f"rule {name!r}", hint=error.hint) from error
     return Rule(name, exactness, roots, replace, where, shared, variables, asks)
+
+
+def makers_of(node: Node) -> frozenset[str]:
+    """Names of the ops that make a node's operands."""
+    return frozenset(v.node.op.name for v in node.operands if v is not None and v.node is not None)
 
 
 def _refuse(m: Matching, reason: str) -> bool:

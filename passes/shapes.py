@@ -32,26 +32,23 @@ class ResolveShapes(Pass):
 
     def run(self, graph: Graph, ctx: PassContext) -> bool:
         """Visits every node once, in order."""
-        changed = _make_static(graph)
-        changed |= _spell_out(graph)
+        changed = self._make_static(graph, ctx)
+        return _spell_out(graph) or changed
+
+    def _make_static(self, graph: Graph, ctx: PassContext) -> bool:
+        refinement, contents = Refinement(graph), Contents()
+        changed = False
         for node in graph.nodes:
-            for region in node.regions.values():
-                changed |= self.run(region, ctx)
+            if any([self.run(region, ctx) for region in node.regions.values()]):  # noqa: C419 - all of them
+                refinement.revisit(node)
+            now = refinement.visit(node)
+            changed |= now is not None
+            now = now or node
+            if now.op.name.startswith("dynamic_") and (new := _static(graph, now, contents)) is not None:
+                refinement.replace(now.result, new)
+                erase_dead(graph, [now])
+                changed = True
         return changed
-
-
-def _make_static(graph: Graph) -> bool:
-    refinement, contents = Refinement(graph), Contents()
-    changed = False
-    for node in graph.nodes:
-        now = refinement.visit(node)
-        changed |= now is not None
-        now = now or node
-        if now.op.name.startswith("dynamic_") and (new := _static(graph, now, contents)) is not None:
-            refinement.replace(now.result, new)
-            erase_dead(graph, [now])
-            changed = True
-    return changed
 
 
 def _static(graph: Graph, node: Node, contents: Contents) -> Value | None:

@@ -38,18 +38,16 @@ class OpenVINOBackend(Backend):
         handles = write_nodes(n, graph, parameters)
         outputs, written = _outputs(graph, handles)
         results = [ops.result(handles[i]) for i in written]
-        used = parameters if results else []
+        types = [value.type for value in graph.inputs]
         try:
-            compiled = (
-                _core().compile_model(engine.Model(results, used, graph.name), "CPU", _settings(options))
-                if results
-                else None
-            )
+            compiled = _compile(engine.Model(results, parameters, graph.name), options) if results else None
+            return Execution(engine, compiled, types, outputs, n.kept, _info(engine, compiled))
         except RuntimeError as error:
             raise BackendFailed(f"OpenVINO did not compile: {brief(error)}", where=f"@{graph.name}") from error
-        ports = [i if used else None for i in range(len(parameters))]
-        types = [value.type for value in graph.inputs]
-        return Execution(engine, compiled, types, ports, outputs, n.kept, _info(engine, compiled))
+
+
+def _compile(model: Any, options: BuildOptions) -> Any:
+    return _core().compile_model(model, "CPU", _settings(options))
 
 
 def _outputs(graph: Graph, handles: Sequence[Handle]) -> tuple[list[Output], list[int]]:

@@ -53,6 +53,7 @@ class Body:
                 output = n.ops.unsqueeze(output, n.scalar(0))
             results.append(n.ops.result(output))
         sizes = {symbol(s.name, s.low, s.high): p for s, p in n.sizes.captured.items()}
-        every = [*parameters, *sizes.values(), *([] if counter is None else [counter])]
+        # The counter comes first: the engine drops inputs that are constant without renumbering the counter's port.
+        every = [*([] if counter is None else [counter]), *parameters, *sizes.values()]
         model = n.engine.Model(results, every, region.name or "region")
         return Body(model, parameters, results, sizes, counter)

@@ -1,7 +1,7 @@
 """A compiled network, called with as little as possible in between.
 
-One infer request is kept. Small inputs and outputs live in buffers the request is bound to once, so a call is a
-copy in, a run and a copy out; large inputs are bound without a copy at each call.
+One infer request is kept. Small inputs and outputs of known size live in buffers that the request is bound to once,
+so a call is a copy in, a run and a copy out; large inputs are bound without a copy at each call.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.backends.emitter import brief
 from isthmus.backends.openvino.tensors import array_over, tensor_over
+from isthmus.ir.errors import BackendFailed
 from isthmus.ir.types import Array, DType, TensorType
 
 COPIED_BYTES = 1 << 16
@@ -40,8 +42,6 @@ class Execution:
     compiled: Any
     """None where every output is an input."""
     input_types: Sequence[TensorType]
-    ports: Sequence[int | None]
-    """For each input of the graph, the network's input, or None where the network does not use it."""
     outputs: Sequence[Output]
     kept: Sequence[Array]
     """Constants whose memory the network reads."""
@@ -53,15 +53,13 @@ class Execution:
             self._request = self.compiled.create_infer_request()
             self._run = self.engine._pyopenvino.InferRequest.infer
         self._copied: list[tuple[int, Array]] = []
-        self._bound: list[tuple[int, int, DType]] = []
-        for index, (declared, port) in enumerate(zip(self.input_types, self.ports, strict=True)):
-            if port is None:
-                continue
+        self._bound: list[tuple[int, DType]] = []
+        for index, declared in enumerate(self.input_types if self.compiled is not None else ()):
             buffer = _buffer(declared)
             if buffer is None:
-                self._bound.append((index, port, declared.dtype))
+                self._bound.append((index, declared.dtype))
                 continue
-            self._request.set_input_tensor(port, tensor_over(self.engine, buffer, declared.dtype))
+            self._request.set_input_tensor(index, tensor_over(self.engine, buffer, declared.dtype))
             self._copied.append((index, buffer))
         self._taken = [self._source(output) for output in self.outputs]
 
@@ -70,15 +68,19 @@ class Execution:
         with self._lock:
             for index, buffer in self._copied:
                 buffer[...] = arrays[index]
-            alive = [self._bind(port, arrays[index], dtype) for index, port, dtype in self._bound]
+            self._held = [self._bind(index, arrays[index], dtype) for index, dtype in self._bound]
             if self.compiled is not None:
-                self._run(self._request, {}, True, False)
-            results = [
+                self._infer()
+            return [
                 buffer.copy() if buffer is not None else self._fetch(output, arrays)
                 for output, buffer in zip(self.outputs, self._taken, strict=True)
             ]
-            del alive
-        return results
+
+    def _infer(self) -> None:
+        try:
+            self._run(self._request, {}, True, False)
+        except RuntimeError as error:
+            raise BackendFailed(f"OpenVINO failed during a call: {brief(error)}") from error
 
     def _bind(self, port: int, array: Array, dtype: DType) -> Array:
         packed = np.ascontiguousarray(array, dtype.numpy).reshape(array.shape)

@@ -20,7 +20,8 @@ from isthmus.backends.openvino.emit import (
     shape,
 )
 from isthmus.backends.openvino.network import Handle, Network
-from isthmus.ir.graph import Graph, Node, Value
+from isthmus.ir.evaluate import evaluate_node
+from isthmus.ir.graph import Graph, Node, Value, dims_of
 
 TABLE: Table = collect((creation, elementwise, activation, linalg, nn, image, reduce, shape, indexing, quant, control))
 """Op name -> how it is written, or why not."""
@@ -37,7 +38,11 @@ def write_nodes(n: Network, graph: Graph, inputs: Sequence[Handle]) -> list[Hand
         emission = TABLE[node.op.name]
         assert isinstance(emission, Emission), f"{node.op.name} was let through: {emission}"
         n.node = node
-        handles = _handles(emission.function(n, *operands, **node.attrs))
+        if _is_fixed(node):
+            arrays = evaluate_node(node, [None if v is None else v.array for v in node.operands], {})
+            handles = [n.constant(array, r.dtype) for array, r in zip(arrays, node.results, strict=True)]
+        else:
+            handles = _handles(emission.function(n, *operands, **node.attrs))
         for value, handle in zip(node.results, handles, strict=True):
             n.sizes.learn(value, handle)
         _name(handles, node)
@@ -45,6 +50,12 @@ def write_nodes(n: Network, graph: Graph, inputs: Sequence[Handle]) -> list[Hand
 
     emit_nodes(graph, known, write, "OpenVINO")
     return [known[v] for v in graph.outputs]
+
+
+def _is_fixed(node: Node) -> bool:
+    """Whether sizes only running can tell come of constants alone: the engine finds no memory for those."""
+    unknown = any(not r.type.is_static for r in node.results) and next(dims_of(node.attrs), None) is None
+    return unknown and not node.regions and bool(node.inputs) and all(v.constant for v in node.inputs)
 
 
 def _handles(found: Any) -> list[Handle]:

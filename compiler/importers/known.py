@@ -21,6 +21,9 @@ from isthmus.ir.types import Array
 MAX_ELEMENTS = 1024
 """Larger tensors are data, not parameters."""
 
+_HEAVY = ("nn", "image")
+"""Families whose ops may need much memory for small operands and results, and compute no shapes."""
+
 
 class Known:
     """Remembers what it worked out about the values of a growing graph."""
@@ -80,7 +83,9 @@ def _is_small(value: Value) -> bool:
 
 
 def _is_foldable(node: Node) -> bool:
-    return not (node.regions or node.op.has(Trait.IMPURE)) and (bool(node.inputs) or node.op.name == "iota")
+    if node.op.family in _HEAVY or node.regions or node.op.has(Trait.IMPURE):
+        return False
+    return bool(node.inputs) or node.op.name == "iota"
 
 
 def _sources(value: Value) -> tuple[Value, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from isthmus.ir.op import ELEMENTWISE, Float, Num, Trait, op
 from isthmus.ir.ops.elementwise import erf_array
 from isthmus.ir.ops.infer import along_axis, elementwise, like
+from isthmus.ir.precision import WIDE
 from isthmus.ir.types import Array
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _(b: Builder, x: Value, *, approximate: str) -> Value:
     return b.mul(b.mul(x, 0.5), b.add(gate, 1.0))
 
 
-@op(infer=along_axis, traits=frozenset({Trait.COMPOSITE}))
+@op(infer=along_axis, traits=frozenset({Trait.COMPOSITE}), precision=WIDE)
 def softmax(x: Float, *, axis: int) -> Array:
     """exp(x) / sum(exp(x)) along `axis`, computed after subtracting the maximum."""
     shifted = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
@@ -156,7 +157,7 @@ def _(b: Builder, x: Value, *, axis: int) -> Value:
     return b.div(shifted, b.reduce_sum(shifted, axes=(axis,), keepdims=True))
 
 
-@op(infer=along_axis, traits=frozenset({Trait.COMPOSITE}))
+@op(infer=along_axis, traits=frozenset({Trait.COMPOSITE}), precision=WIDE)
 def log_softmax(x: Float, *, axis: int) -> Array:
     """log(softmax(x)) along `axis`, without overflow."""
     shifted = x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)

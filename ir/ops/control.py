@@ -10,6 +10,7 @@ import numpy as np
 from isthmus.ir.dim import UNKNOWN, Dim, symbols
 from isthmus.ir.errors import TypeRuleError
 from isthmus.ir.op import Bool, Index, Mixed, Region, op
+from isthmus.ir.precision import fragile
 from isthmus.ir.types import BOOL, I64, Array, TensorType
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def _if(condition: TensorType, *captures: TensorType, **regions: Graph) -> list[
     return [_join(a, b, captures) for a, b in zip(then, other, strict=True)]
 
 
-@op(infer=_if)
+@op(infer=_if, precision=fragile("its regions keep the types they take and give"))
 def if_(condition: Bool, *captures: Mixed, then: Region, else_: Region) -> tuple[Array, ...]:
     """The results of `then` where the scalar condition holds, else those of `else`; both take the captures."""
     return then(*captures) if condition else else_(*captures)
@@ -56,7 +57,7 @@ def _loop(
     return state + [_stacked(t, UNKNOWN, xs) for t in produced[1 + carried :]]
 
 
-@op(infer=_loop)
+@op(infer=_loop, precision=fragile("its regions keep the types they take and give"))
 def loop(
     trip_count: Index | None = None,
     condition: Bool | None = None,
@@ -101,7 +102,7 @@ def _scan(*xs: TensorType, carried: int, scanned: int, body: Graph) -> list[Tens
     return state + [_stacked(t, sequences[0].shape[0], xs) for t in produced[carried:]]
 
 
-@op(infer=_scan)
+@op(infer=_scan, precision=fragile("its regions keep the types they take and give"))
 def scan(*xs: Mixed, body: Region, carried: int, scanned: int) -> tuple[Array, ...]:
     """Runs `body` once for each element of axis 0 of the scanned operands, in order.
 

@@ -11,6 +11,7 @@ from isthmus.ir.dim import UNKNOWN, Dim, bounds
 from isthmus.ir.errors import TypeRuleError
 from isthmus.ir.op import Any_, Num, op
 from isthmus.ir.ops.infer import check_axes, check_rank, check_shape
+from isthmus.ir.precision import fragile
 from isthmus.ir.types import I64, Array, DType, TensorType
 
 
@@ -53,7 +54,7 @@ def _made(*, dtype: DType, shape: tuple[Dim, ...], **rest: Any) -> TensorType:
     return TensorType(dtype, shape)
 
 
-@op(infer=_made)
+@op(infer=_made, precision=fragile("counts beyond what a narrow type tells apart"))
 def iota(*, dtype: DType, shape: tuple[Dim, ...], axis: int) -> Array:
     """0, 1, 2, ... along `axis`, repeated along the others."""
     column = np.arange(shape[axis]).astype(dtype.numpy)  # type: ignore[arg-type]
@@ -66,7 +67,7 @@ def _dynamic_iota(start: TensorType, limit: TensorType, step: TensorType) -> Ten
     return TensorType(start.dtype, (UNKNOWN,))
 
 
-@op(infer=_dynamic_iota)
+@op(infer=_dynamic_iota, precision=fragile("counts beyond what a narrow type tells apart"))
 def dynamic_iota(start: Num, limit: Num, step: Num) -> Array:
     """start, start + step, ... below `limit` (above it where step is negative), as numpy.arange of scalars."""
     count = max(int(np.ceil((limit - start) / step)), 0)
@@ -81,7 +82,7 @@ def _random(*, dtype: DType, shape: tuple[Dim, ...], **rest: Any) -> TensorType:
     return TensorType(dtype, shape)
 
 
-@op(infer=_random)
+@op(infer=_random, precision=fragile("drawn in the type it names"))
 def random_uniform(
     *, dtype: DType, shape: tuple[Dim, ...], low: float = 0.0, high: float = 1.0, seed: int = 0
 ) -> Array:
@@ -89,7 +90,7 @@ def random_uniform(
     return np.random.default_rng(seed).uniform(low, high, shape)  # type: ignore[arg-type]
 
 
-@op(infer=_random)
+@op(infer=_random, precision=fragile("drawn in the type it names"))
 def random_normal(
     *, dtype: DType, shape: tuple[Dim, ...], mean: float = 0.0, scale: float = 1.0, seed: int = 0
 ) -> Array:

@@ -13,10 +13,17 @@ import numpy as np
 from isthmus.ir.errors import TypeRuleError
 from isthmus.ir.op import ELEMENTWISE, SYMBOLIC, Any_, Bool, Float, Int, Num, Other, Trait, op
 from isthmus.ir.ops.infer import broadcast, elementwise, like, predicate
+from isthmus.ir.precision import cramped, fragile
 from isthmus.ir.types import Array, DType, TensorType
 
 _ARITHMETIC = ELEMENTWISE | SYMBOLIC
 _SWAPPABLE = ELEMENTWISE | {Trait.COMMUTATIVE}
+
+_NEAR_ZERO = "a divisor near zero vanishes or its quotient overflows"
+_GROWS = "exponentials magnify absolute errors and leave the range"
+_STEEP = "near an end of its domain the slope magnifies rounding"
+_ANGLE = "a rounded angle is another angle once it is large"
+_STEP = "a rounded operand falls on the other side of a step"
 
 # -- one operand ----------------------------------------------------------------------------------
 
@@ -39,91 +46,91 @@ def sign(x: Num) -> Array:
     return np.sign(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_STEP))
 def ceil(x: Float) -> Array:
     """The least integer not below x."""
     return np.ceil(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_STEP))
 def floor(x: Float) -> Array:
     """The greatest integer not above x."""
     return np.floor(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_STEP))
 def round(x: Float) -> Array:
     """The nearest integer, ties to even."""
     return np.rint(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=cramped("numbers near zero vanish before the root is taken"))
 def sqrt(x: Float) -> Array:
     """Square root; NaN below zero."""
     return np.sqrt(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=cramped(_NEAR_ZERO))
 def rsqrt(x: Float) -> Array:
     """1 / sqrt(x)."""
     return 1 / np.sqrt(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=cramped(_NEAR_ZERO))
 def reciprocal(x: Float) -> Array:
     """1 / x."""
     return np.reciprocal(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_GROWS))
 def exp(x: Float) -> Array:
     """e to the x."""
     return np.exp(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_GROWS))
 def expm1(x: Float) -> Array:
     """exp(x) - 1, accurate near zero."""
     return np.expm1(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_STEEP))
 def log(x: Float) -> Array:
     """Natural logarithm; NaN below zero."""
     return np.log(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_STEEP))
 def log1p(x: Float) -> Array:
     """log(1 + x), accurate near zero."""
     return np.log1p(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_ANGLE))
 def sin(x: Float) -> Array:
     """Sine of radians."""
     return np.sin(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_ANGLE))
 def cos(x: Float) -> Array:
     """Cosine of radians."""
     return np.cos(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_ANGLE))
 def tan(x: Float) -> Array:
     """Tangent of radians."""
     return np.tan(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_STEEP))
 def asin(x: Float) -> Array:
     """Inverse sine, in radians."""
     return np.arcsin(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_STEEP))
 def acos(x: Float) -> Array:
     """Inverse cosine, in radians."""
     return np.arccos(x)
@@ -135,13 +142,13 @@ def atan(x: Float) -> Array:
     return np.arctan(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_GROWS))
 def sinh(x: Float) -> Array:
     """Hyperbolic sine."""
     return np.sinh(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_GROWS))
 def cosh(x: Float) -> Array:
     """Hyperbolic cosine."""
     return np.cosh(x)
@@ -159,13 +166,13 @@ def asinh(x: Float) -> Array:
     return np.arcsinh(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_STEEP))
 def acosh(x: Float) -> Array:
     """Inverse hyperbolic cosine; NaN below one."""
     return np.arccosh(x)
 
 
-@op(infer=like(), traits=ELEMENTWISE)
+@op(infer=like(), traits=ELEMENTWISE, precision=fragile(_STEEP))
 def atanh(x: Float) -> Array:
     """Inverse hyperbolic tangent."""
     return np.arctanh(x)
@@ -209,7 +216,7 @@ def _cast_meaning(x: Array, *, dtype: DType) -> Array:
     return x if x.dtype == object else x.astype(dtype.numpy)
 
 
-@op(infer=_cast, traits=_ARITHMETIC)
+@op(infer=_cast, traits=_ARITHMETIC, precision=fragile("says itself which type it makes"))
 def cast(x: Other, *, dtype: DType) -> Array:
     """x in another element type.
 
@@ -240,7 +247,7 @@ def mul(x: Num, y: Num) -> Array:
     return np.multiply(x, y)
 
 
-@op(infer=elementwise(), traits=ELEMENTWISE)
+@op(infer=elementwise(), traits=ELEMENTWISE, precision=cramped(_NEAR_ZERO))
 def div(x: Float, y: Float) -> Array:
     """x / y."""
     return np.divide(x, y)
@@ -259,13 +266,13 @@ def trunc_div(x: Int, y: Int) -> Array:
     return quotient + ((np.remainder(x, y) != 0) & ((x < 0) != (y < 0)))
 
 
-@op(infer=elementwise(), traits=_ARITHMETIC)
+@op(infer=elementwise(), traits=_ARITHMETIC, precision=fragile(_STEP))
 def mod(x: Num, y: Num) -> Array:
     """The remainder of floor division: it has y's sign."""
     return np.remainder(x, y)
 
 
-@op(infer=elementwise(), traits=ELEMENTWISE)
+@op(infer=elementwise(), traits=ELEMENTWISE, precision=fragile(_STEP))
 def fmod(x: Num, y: Num) -> Array:
     """The remainder of truncating division, as in C: it has x's sign."""
     return np.fmod(x, y)
@@ -275,7 +282,11 @@ def _pow(x: TensorType, y: TensorType) -> TensorType:
     return x.with_shape(broadcast(x.shape, y.shape))
 
 
-@op(infer=_pow, traits=ELEMENTWISE)
+@op(
+    infer=_pow,
+    traits=ELEMENTWISE,
+    precision=fragile("an exponent multiplies relative errors, and powers leave the range"),
+)
 def pow(x: Num, y: Other) -> Array:
     """x to the y, in x's element type; y may have another one. Integers to negative powers are undefined."""
     if x.dtype.kind in "iu" and y.dtype.kind not in "iu":

@@ -11,6 +11,7 @@ from isthmus.ir.errors import TypeRuleError
 from isthmus.ir.op import Any_, Float, Num, Trait, op
 from isthmus.ir.ops.infer import check_axes, check_rank, check_same, check_shape
 from isthmus.ir.ops.sampling import grid_coordinates, interpolation_matrix, sample
+from isthmus.ir.precision import WIDE, fragile
 from isthmus.ir.types import Array, TensorType
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def _resize(
     return x.with_shape(resized.get(i, d) for i, d in enumerate(x.shape))
 
 
-@op(infer=_resize)
+@op(infer=_resize, precision=WIDE)
 def resize(
     x: Num,
     *,
@@ -124,7 +125,7 @@ def _grid_sample(x: TensorType, grid: TensorType, **_: object) -> TensorType:
     return x.with_shape((*x.shape[:2], *grid.shape[1:-1]))
 
 
-@op(infer=_grid_sample)
+@op(infer=_grid_sample, precision=fragile("a rounded coordinate samples another pixel"))
 def grid_sample(
     x: Float,
     grid: Float,

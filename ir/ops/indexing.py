@@ -11,6 +11,7 @@ from isthmus.ir.dim import UNKNOWN, Dim
 from isthmus.ir.errors import TypeRuleError
 from isthmus.ir.op import SYMBOLIC, Any_, Float, Index, op
 from isthmus.ir.ops.infer import check_axes, check_rank, check_same
+from isthmus.ir.precision import fragile
 from isthmus.ir.types import I64, Array, TensorType
 
 _Reduction = Literal["none", "add", "mul", "max", "min"]
@@ -140,7 +141,7 @@ def _nms(boxes: TensorType, scores: TensorType, **_: Any) -> TensorType:
     return TensorType(I64, (UNKNOWN, 3))
 
 
-@op(infer=_nms)
+@op(infer=_nms, precision=fragile("rounded overlaps fall on the other side of the threshold"))
 def non_max_suppression(
     boxes: Float,
     scores: Float,

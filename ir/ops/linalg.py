@@ -11,6 +11,7 @@ from isthmus.ir.errors import TypeRuleError
 from isthmus.ir.op import Float, Num, Trait, op
 from isthmus.ir.ops.activation import softmax
 from isthmus.ir.ops.infer import broadcast, check_rank, check_same
+from isthmus.ir.precision import LOW
 from isthmus.ir.types import Array, TensorType
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def _matmul(x: TensorType, y: TensorType) -> TensorType:
     return x.with_shape((*broadcast(x.shape[:-2], y.shape[:-2]), *rows, *columns))
 
 
-@op(infer=_matmul)
+@op(infer=_matmul, precision=LOW)
 def matmul(x: Num, y: Num) -> Array:
     """Matrix product of the last two dimensions, broadcasting the others; vectors as in numpy.matmul. Integers wrap."""
     return np.matmul(x, y)
@@ -47,7 +48,7 @@ def _linear(x: TensorType, weight: TensorType, bias: TensorType | None) -> Tenso
     return x.with_shape((*x.shape[:-1], weight.shape[1]))
 
 
-@op(infer=_linear, traits=_COMPOSITE)
+@op(infer=_linear, traits=_COMPOSITE, precision=LOW)
 def linear(x: Float, weight: Float, bias: Float | None = None) -> Array:
     """x @ weight + bias: x [..., K], weight [K, M], bias [M]."""
     product = np.matmul(x, weight)
@@ -84,7 +85,7 @@ def _einsum(*xs: TensorType, equation: str) -> TensorType:
     return xs[0].with_shape(shape)
 
 
-@op(infer=_einsum)
+@op(infer=_einsum, precision=LOW)
 def einsum(*xs: Float, equation: str) -> Array:
     """Einstein summation as numpy.einsum with an explicit result: "bij,bjk->bik"; "..." is batch dimensions."""
     product: Array = np.einsum(equation.replace(" ", ""), *xs, optimize=len(xs) > 1)
@@ -103,7 +104,7 @@ def _attention(q: TensorType, k: TensorType, v: TensorType, mask: TensorType | N
     return q.with_shape((*batch, q.shape[-2], v.shape[-1]))
 
 
-@op(infer=_attention, traits=_COMPOSITE)
+@op(infer=_attention, traits=_COMPOSITE, precision=LOW)
 def attention(q: Float, k: Float, v: Float, mask: Float | None = None, *, scale: float, causal: bool = False) -> Array:
     """softmax(scale * q @ k^T + mask) @ v (arXiv:1706.03762).
 

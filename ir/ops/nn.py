@@ -11,6 +11,7 @@ from isthmus.ir.errors import TypeRuleError
 from isthmus.ir.op import Float, Num, Trait, op
 from isthmus.ir.ops.infer import broadcast, check_axes, check_rank, check_same, window_size
 from isthmus.ir.ops.window import ceil_padding, padded, windows
+from isthmus.ir.precision import LOW, WIDE, fragile
 from isthmus.ir.types import I64, Array, TensorType
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _conv(
     return x.with_shape((x.shape[0], outputs, *sizes))
 
 
-@op(infer=_conv)
+@op(infer=_conv, precision=LOW)
 def conv(
     x: Float,
     weight: Float,
@@ -105,7 +106,7 @@ def _conv_transpose(
     return x.with_shape((x.shape[0], outputs, *sizes))
 
 
-@op(infer=_conv_transpose)
+@op(infer=_conv_transpose, precision=LOW)
 def conv_transpose(
     x: Float,
     weight: Float,
@@ -195,7 +196,7 @@ def max_pool_with_indices(
     return np.take_along_axis(flat, found, -1)[..., 0], taken[..., 0]
 
 
-@op(infer=_pool)
+@op(infer=_pool, precision=WIDE)
 def avg_pool(
     x: Float,
     *,
@@ -218,7 +219,7 @@ def avg_pool(
     return np.sum(view, axis=window_axes) / np.sum(counts, axis=window_axes)
 
 
-@op(infer=_pool)
+@op(infer=_pool, precision=fragile("sums powers"))
 def lp_pool(
     x: Float,
     *,
@@ -247,7 +248,7 @@ def _channel_norm(x: TensorType, *parameters: TensorType | None, **_: Any) -> Te
     return x
 
 
-@op(infer=_channel_norm, traits=_COMPOSITE)
+@op(infer=_channel_norm, traits=_COMPOSITE, precision=WIDE)
 def batch_norm(x: Float, scale: Float, bias: Float, mean: Float, variance: Float, *, epsilon: float = 1e-5) -> Array:
     """(x - mean) / sqrt(variance + epsilon) * scale + bias, by channel with given statistics [C] (arXiv:1502.03167)."""
     factor = scale / np.sqrt(variance + np.asarray(epsilon, x.dtype))
@@ -269,7 +270,7 @@ def _tail_norm(x: TensorType, *parameters: TensorType | None, axis: int, **_: An
     return x
 
 
-@op(infer=_tail_norm, traits=_COMPOSITE)
+@op(infer=_tail_norm, traits=_COMPOSITE, precision=WIDE)
 def layer_norm(
     x: Float, scale: Float | None = None, bias: Float | None = None, *, axis: int, epsilon: float = 1e-5
 ) -> Array:
@@ -285,7 +286,7 @@ def _(
     return scaled(b, standardize(b, x, tuple(range(axis, x.rank)), epsilon), scale, bias)
 
 
-@op(infer=_tail_norm, traits=_COMPOSITE)
+@op(infer=_tail_norm, traits=_COMPOSITE, precision=WIDE)
 def rms_norm(x: Float, scale: Float | None = None, *, axis: int, epsilon: float = 1e-5) -> Array:
     """x / sqrt(mean(x * x) + epsilon) over dimensions axis..last, then * scale (arXiv:1910.07467)."""
     power = np.mean(x * x, axis=tuple(range(axis, x.ndim)), keepdims=True)
@@ -298,7 +299,7 @@ def _(b: Builder, x: Value, scale: Value | None = None, *, axis: int, epsilon: f
     return scaled(b, b.div(x, b.sqrt(b.add(power, epsilon))), scale, None)
 
 
-@op(infer=_channel_norm, traits=_COMPOSITE)
+@op(infer=_channel_norm, traits=_COMPOSITE, precision=WIDE)
 def instance_norm(x: Float, scale: Float, bias: Float, *, epsilon: float = 1e-5) -> Array:
     """x with mean 0 and variance 1 over the spatial dimensions, then * scale + bias by channel (arXiv:1607.08022)."""
     normal = _standardized(x, tuple(range(2, x.ndim)), epsilon)
@@ -318,7 +319,7 @@ def _group_norm(x: TensorType, scale: TensorType, bias: TensorType, *, groups: i
     return _channel_norm(x, scale, bias)
 
 
-@op(infer=_group_norm, traits=_COMPOSITE)
+@op(infer=_group_norm, traits=_COMPOSITE, precision=WIDE)
 def group_norm(x: Float, scale: Float, bias: Float, *, groups: int, epsilon: float = 1e-5) -> Array:
     """x with mean 0 and variance 1 over each group of channels, then * scale + bias by channel (arXiv:1803.08494)."""
     split = x.reshape(x.shape[0], groups, -1)
@@ -334,7 +335,7 @@ def _(b: Builder, x: Value, scale: Value, bias: Value, *, groups: int, epsilon: 
     return scaled(b, normal, channels(b, scale, x.rank), channels(b, bias, x.rank))
 
 
-@op(infer=_channel_norm)
+@op(infer=_channel_norm, precision=fragile("sums squares and raises them to a power"))
 def lrn(x: Float, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0) -> Array:
     """x / (bias + alpha / size * sum of squares over `size` channels around)^beta (Krizhevsky et al., 2012)."""
     before = (size - 1) // 2

@@ -8,6 +8,7 @@ import numpy as np
 from isthmus.ir.errors import TypeRuleError
 from isthmus.ir.op import Float, Quantized, op
 from isthmus.ir.ops.infer import check_axes, check_same
+from isthmus.ir.precision import fragile
 from isthmus.ir.types import Array, TensorType, dtype_of
 
 
@@ -16,7 +17,7 @@ def _quantize(x: TensorType, scale: TensorType, zero_point: TensorType, *, axis:
     return x.with_dtype(zero_point.dtype)
 
 
-@op(infer=_quantize)
+@op(infer=_quantize, precision=fragile("scales are exact in f32 only"))
 def quantize(x: Float, scale: Float, zero_point: Quantized, *, axis: int | None = None) -> Array:
     """round(x / scale) + zero_point, ties to even, saturated to zero_point's type, which the result has.
 
@@ -36,7 +37,7 @@ def _dequantize(x: TensorType, scale: TensorType, zero_point: TensorType | None,
     return x.with_dtype(scale.dtype)
 
 
-@op(infer=_dequantize)
+@op(infer=_dequantize, precision=fragile("scales are exact in f32 only"))
 def dequantize(x: Quantized, scale: Float, zero_point: Quantized | None = None, *, axis: int | None = None) -> Array:
     """(x - zero_point) * scale, in scale's type; scale and zero_point are scalars, or vectors along `axis`."""
     levels = x.astype(np.float32)

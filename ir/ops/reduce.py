@@ -9,6 +9,7 @@ import numpy as np
 from isthmus.ir.dim import Dim
 from isthmus.ir.op import SYMBOLIC, Bool, Float, Num, Trait, op
 from isthmus.ir.ops.infer import along_axis, check_axes, reduction
+from isthmus.ir.precision import WIDE, fragile
 from isthmus.ir.types import I64, Array, TensorType
 
 if TYPE_CHECKING:
@@ -16,19 +17,22 @@ if TYPE_CHECKING:
     from isthmus.ir.graph import Value
 
 
-@op(infer=reduction(), traits=SYMBOLIC)
+_LONG = "a long sum leaves the range, and a rounded one hides what is added last"
+
+
+@op(infer=reduction(), traits=SYMBOLIC, precision=fragile(_LONG))
 def reduce_sum(x: Num, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """Sum over `axes`; 0 for no elements. Integers wrap around."""
     return np.sum(x, axis=axes, keepdims=keepdims)
 
 
-@op(infer=reduction(), traits=SYMBOLIC)
+@op(infer=reduction(), traits=SYMBOLIC, precision=fragile("a product multiplies relative errors and leaves the range"))
 def reduce_prod(x: Num, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """Product over `axes`; 1 for no elements. Integers wrap around."""
     return np.prod(x, axis=axes, keepdims=keepdims)
 
 
-@op(infer=reduction())
+@op(infer=reduction(), precision=WIDE)
 def reduce_mean(x: Float, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """Arithmetic mean over `axes`; NaN for no elements."""
     return np.mean(x, axis=axes, keepdims=keepdims)
@@ -58,7 +62,7 @@ def reduce_any(x: Bool, *, axes: tuple[int, ...], keepdims: bool = False) -> Arr
     return np.any(x, axis=axes, keepdims=keepdims)
 
 
-@op(infer=reduction(), traits=frozenset({Trait.COMPOSITE}))
+@op(infer=reduction(), traits=frozenset({Trait.COMPOSITE}), precision=fragile("exponentials are summed"))
 def log_sum_exp(x: Float, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """log(sum(exp(x))) over `axes`, computed after subtracting the maximum where that is finite."""
     top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
@@ -95,7 +99,7 @@ def argmin(x: Num, *, axis: int, keepdims: bool = False, last: bool = False) -> 
     return _first_or_last(np.argmin, x, axis, keepdims, last)
 
 
-@op(infer=along_axis)
+@op(infer=along_axis, precision=fragile("each sum adds to the error of the one before"))
 def cumsum(x: Num, *, axis: int, exclusive: bool = False, reverse: bool = False) -> Array:
     """Running sum along `axis`; `exclusive` leaves the own element out, `reverse` runs from the end."""
     ordered = np.flip(x, axis) if reverse else x

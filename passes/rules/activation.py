@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from isthmus.ir.graph import Value
-from isthmus.passes.pattern import AnyOf, OpPattern, Pattern, PatternBuilder
+from isthmus.passes.pattern import AnyOf, OpPattern, Pattern
+from isthmus.passes.pattern_builder import PatternBuilder
 from isthmus.passes.rule import Rule, exact, rule
 from isthmus.passes.rules.conditions import near
 

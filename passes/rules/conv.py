@@ -7,21 +7,15 @@ from typing import Any
 
 from isthmus.ir.builder import Builder
 from isthmus.ir.graph import Value
-from isthmus.passes.pattern import OpPattern, PatternBuilder
+from isthmus.passes.pattern import OpPattern
+from isthmus.passes.pattern_builder import PatternBuilder
 from isthmus.passes.rule import Rule, exact, rule
 from isthmus.passes.rules.conditions import number, vector_along
+from isthmus.passes.rules.vectors import as_vector
 
 
 def _constant_conv(b: PatternBuilder, x: Any, w: Any, bias: Any, k: Any) -> OpPattern:
     return b.conv(x, b.const(w), b.optional(b.const(bias)), **k)
-
-
-def _by_channel(b: Builder, c: Value, w: Value) -> Value:
-    """c, which has one element or one a channel, as a vector with one a channel."""
-    channels = w.shape[0]
-    if c.type.numel() == channels:
-        return b.reshape(c, shape=(channels,))
-    return b.expand(b.reshape(c, shape=(1,)), shape=(channels,))
 
 
 def _along_filters(b: Builder, vector: Value, w: Value) -> Value:
@@ -50,22 +44,22 @@ def _with_batch_norm(
 
 
 def _times(b: Builder, x: Value, w: Value, bias: Value | None, c: Value, k: dict[str, Any]) -> Value:
-    factor = _by_channel(b, c, w)
+    factor = as_vector(b, c, w.shape[0])
     return b.conv(x, _scaled(b, w, factor), None if bias is None else b.mul(bias, factor), **k)
 
 
 def _divided(b: Builder, x: Value, w: Value, bias: Value | None, c: Value, k: dict[str, Any]) -> Value:
-    by = _by_channel(b, c, w)
+    by = as_vector(b, c, w.shape[0])
     return b.conv(x, b.div(w, _along_filters(b, by, w)), None if bias is None else b.div(bias, by), **k)
 
 
 def _plus(b: Builder, x: Value, w: Value, bias: Value | None, c: Value, k: dict[str, Any]) -> Value:
-    vector = _by_channel(b, c, w)
+    vector = as_vector(b, c, w.shape[0])
     return b.conv(x, w, vector if bias is None else b.add(bias, vector), **k)
 
 
 def _minus(b: Builder, x: Value, w: Value, bias: Value | None, c: Value, k: dict[str, Any]) -> Value:
-    vector = _by_channel(b, c, w)
+    vector = as_vector(b, c, w.shape[0])
     return b.conv(x, w, b.neg(vector) if bias is None else b.sub(bias, vector), **k)
 
 

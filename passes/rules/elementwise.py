@@ -8,7 +8,8 @@ from isthmus.ir.errors import IRError
 from isthmus.ir.graph import Node, Value
 from isthmus.ir.op import Trait
 from isthmus.ir.types import DType
-from isthmus.passes.pattern import AnyOf, PatternBuilder
+from isthmus.passes.pattern import AnyOf
+from isthmus.passes.pattern_builder import PatternBuilder
 from isthmus.passes.rule import Rule, exact, rule
 from isthmus.passes.rules.conditions import keeps_type, lossless
 

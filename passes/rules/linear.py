@@ -6,13 +6,7 @@ from isthmus.ir.builder import Builder
 from isthmus.ir.graph import Value
 from isthmus.passes.rule import Rule, exact, rule
 from isthmus.passes.rules.conditions import vector_along
-
-
-def _by_column(b: Builder, c: Value, w: Value) -> Value:
-    columns = w.shape[1]
-    if c.type.numel() == columns:
-        return b.reshape(c, shape=(columns,))
-    return b.expand(b.reshape(c, shape=(1,)), shape=(columns,))
+from isthmus.passes.rules.vectors import as_vector
 
 
 def _column_vector(c: Value, w: Value, x: Value) -> str | None:
@@ -24,7 +18,7 @@ def _column_vector(c: Value, w: Value, x: Value) -> str | None:
 
 
 def _times(b: Builder, x: Value, w: Value, bias: Value | None, c: Value) -> Value:
-    factor = _by_column(b, c, w)
+    factor = as_vector(b, c, w.shape[1])
     weight = b.mul(w, b.reshape(factor, shape=(1, w.shape[1])))
     return b.matmul(x, weight) if bias is None else b.linear(x, weight, b.mul(bias, factor))
 
@@ -34,14 +28,14 @@ RULES: tuple[Rule, ...] = (
         "matmul plus c by column is linear",
         exact,
         match=lambda b, x, w, c: b.add(b.any_of(b.matmul(x, b.const(w)), b.linear(x, b.const(w))), b.const(c)),
-        replace=lambda b, x, w, c: b.linear(x, w, _by_column(b, c, w)),
+        replace=lambda b, x, w, c: b.linear(x, w, as_vector(b, c, w.shape[1])),
         where=_column_vector,
     ),
     rule(
         "linear plus c by column adds to its bias",
         exact,
         match=lambda b, x, w, d, c: b.add(b.linear(x, w, b.const(d)), b.const(c)),
-        replace=lambda b, x, w, d, c: b.linear(x, w, b.add(d, _by_column(b, c, w))),
+        replace=lambda b, x, w, d, c: b.linear(x, w, b.add(d, as_vector(b, c, w.shape[1]))),
         where=_column_vector,
     ),
     rule(

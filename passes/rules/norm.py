@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from isthmus.ir.builder import Builder
 from isthmus.ir.graph import Value
-from isthmus.passes.pattern import AnyOf, Pattern, PatternBuilder
+from isthmus.passes.pattern import AnyOf, Pattern
+from isthmus.passes.pattern_builder import PatternBuilder
 from isthmus.passes.rule import Rule, exact, rule
-from isthmus.passes.rules.conditions import number
+from isthmus.passes.rules.conditions import number, vector_along
+from isthmus.passes.rules.vectors import as_vector
 
 
 def _over_root(b: PatternBuilder, x: Pattern, square: Pattern) -> AnyOf:
@@ -33,6 +36,23 @@ def _log_softmax(b: PatternBuilder, x: Any, axes: Any) -> Pattern:
     return b.sub(shifted, b.log(b.reduce_sum(b.exp(shifted), axes=axes, keepdims=True)))
 
 
+def _constant_batch_norm(b: PatternBuilder, x: Any, s: Any, t: Any, m: Any, v: Any, e: Any) -> Pattern:
+    return b.batch_norm(x, b.const(s), b.const(t), m, v, epsilon=e)
+
+
+def _times(b: Builder, x: Value, s: Value, t: Value, m: Value, v: Value, e: float, c: Value) -> Value:
+    factor = as_vector(b, c, s.shape[0])
+    return b.batch_norm(x, b.mul(s, factor), b.mul(t, factor), m, v, epsilon=e)
+
+
+def _plus(b: Builder, x: Value, s: Value, t: Value, m: Value, v: Value, e: float, c: Value) -> Value:
+    return b.batch_norm(x, s, b.add(t, as_vector(b, c, s.shape[0])), m, v, epsilon=e)
+
+
+def _by_channel(c: Value, x: Value) -> str | None:
+    return f"{c!r} has more dimensions" if c.rank > x.rank else vector_along(c, x.rank - 1, x.shape[1])
+
+
 def _last_axes(x: Value, axes: tuple[int, ...], eps: Value) -> str | None:
     if number(eps) is None:
         return f"epsilon {eps!r} is not one number"
@@ -52,6 +72,20 @@ def _fits_tail(c: Value, a: int, x: Value) -> str | None:
 
 
 RULES: tuple[Rule, ...] = (
+    rule(
+        "batch_norm times c by channel scales",
+        exact,
+        match=lambda b, x, s, t, m, v, e, c: b.mul(_constant_batch_norm(b, x, s, t, m, v, e), b.const(c)),
+        replace=_times,
+        where=_by_channel,
+    ),
+    rule(
+        "batch_norm plus c by channel shifts",
+        exact,
+        match=lambda b, x, s, t, m, v, e, c: b.add(_constant_batch_norm(b, x, s, t, m, v, e), b.const(c)),
+        replace=_plus,
+        where=_by_channel,
+    ),
     rule(
         "x less its mean by its deviation is layer_norm",
         exact,

@@ -18,7 +18,7 @@ from isthmus.ir import ops
 from isthmus.ir.builder import Builder
 from isthmus.ir.constant import Constant
 from isthmus.ir.dim import floordiv, maximum, mod, symbol
-from isthmus.ir.errors import BackendMissing, UnsupportedByBackend
+from isthmus.ir.errors import BackendFailed, BackendMissing, UnsupportedByBackend
 from isthmus.ir.evaluate import evaluate
 from isthmus.ir.graph import Graph, Loc, Value
 from isthmus.ir.types import BOOL, F16, F32, F64, I32, I64, U8, Array, TensorType
@@ -231,6 +231,16 @@ def test_calls_from_threads_take_turns() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_an_engine_error_during_a_call_is_one_of_ours() -> None:
+    graph = Graph()
+    x = graph.add_input(TensorType(F32, (N,)), "x")
+    graph.set_outputs([Builder(graph).reshape(x, shape=(2, 3))], ["y"])
+    executable = BACKEND.build(graph, BuildOptions())
+    assert executable([np.zeros(6, np.float32)])[0].shape == (2, 3)
+    with pytest.raises(BackendFailed, match="during a call"):
+        executable([np.zeros(5, np.float32)])
 
 
 def test_a_graph_that_only_passes_its_inputs_runs() -> None:

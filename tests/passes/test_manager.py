@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from isthmus.ir.errors import PassError, PipelineError, TextError
 from isthmus.ir.graph import Graph
 from isthmus.ir.parser import parse
 from isthmus.ir.types import F32, TensorType
-from isthmus.passes import pipelines
+from isthmus.passes import pipelines, table
 from isthmus.passes.base import Pass, PassContext
 from isthmus.passes.canonicalize import Canonicalize
 from isthmus.passes.fold import Fold
@@ -131,6 +132,13 @@ def test_an_unknown_rule_family_is_explained() -> None:
 def test_the_default_pipeline_parses_and_every_step_has_a_reason() -> None:
     assert [each.name for each in parse_pipeline(pipelines.default())] == [step for step, _ in pipelines.DEFAULT]
     assert all(reason for _, reason in pipelines.DEFAULT)
+
+
+def test_installed_packages_offer_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer = EntryPoint("crashes", f"{__name__}:Crashes", "isthmus.passes")
+    monkeypatch.setattr(EntryPoint, "load", lambda self: Crashes)
+    monkeypatch.setattr(table, "entry_points", lambda group: [offer])
+    assert table.known_passes.__wrapped__()["crashes"] is Crashes
 
 
 def test_every_pass_explains_itself() -> None:

@@ -39,7 +39,8 @@ def test_bodies_of_regions_are_rewritten_too() -> None:
     graph = parse(
         "graph @g(%c: bool[], %x: f32[N]) {\n"
         " %z: f32[N] = if(%c, %x) then (%a: f32[N]) {\n"
-        "  %b: f32[N] = neg(%a)\n %d: f32[N] = abs(%b)\n return %d\n } else (%a: f32[N]) {\n  return %a\n }\n return %z\n}"
+        "  %b: f32[N] = neg(%a)\n %d: f32[N] = abs(%b)\n return %d\n }"
+        " else (%a: f32[N]) {\n  return %a\n }\n return %z\n}"
     )
     _rewritten(graph, ABS)
     assert [node.op.name for node in graph.walk()] == ["if", "abs"]

@@ -7,8 +7,9 @@
     after:
     graph @g(...) { ... }
 
-A refusing twin has `rule: NAME` and `unchanged because: REASON` in place of `after:`; REASON must be part of what that rule's
-`explain` says at some node. `numbers: finite` leaves hostile inputs (NaN, infinities ...) out, for laws that say so.
+A refusing twin has `rule: NAME` and `unchanged because: REASON` in place of `after:`; REASON must be part of what
+that rule's `explain` says at some node. `numbers: finite` leaves hostile inputs (NaN, infinities ...) out, for laws
+that say so.
 """
 
 from __future__ import annotations

@@ -147,13 +147,13 @@ def _derived(op: Op) -> Iterator[Case]:
             kinds = [dtypes[op.operand(i).among.name] for i in range(count)]
             for attrs in _attribute_choices(op, max((len(s) for s in shapes), default=3)):
                 plain = [
-                    _within(op, i, random_array(t, s, rng)) for i, (t, s) in enumerate(zip(kinds, shapes, strict=True))
+                    within(op, i, random_array(t, s, rng)) for i, (t, s) in enumerate(zip(kinds, shapes, strict=True))
                 ]
                 yield Case(op.name, tuple(plain), attrs)
                 if required < count:
                     yield Case(op.name, tuple(plain[:required]), attrs)
                 if op.has(Trait.ELEMENTWISE) and layout == layouts[0]:
-                    wild = [_within(op, i, hostile_array(t, (4, 16), rng)) for i, t in enumerate(kinds)]
+                    wild = [within(op, i, hostile_array(t, (4, 16), rng)) for i, t in enumerate(kinds)]
                     shaped = [a if s else a[0, 0] for a, s in zip(wild, shapes, strict=True)]
                     yield Case(op.name, tuple(np.asarray(a) for a in shaped), attrs, note="hostile")
 
@@ -167,7 +167,7 @@ def _dtype_choices(op: Op) -> Iterator[dict[str, DType]]:
 
 
 def _attribute_choices(op: Op, rank: int) -> Iterator[dict[str, Any]]:
-    choices = {name: _values(spec, rank) for name, spec in op.attributes.items()}
+    choices = {name: attribute_values(spec, rank) for name, spec in op.attributes.items()}
     base = {name: values[0] for name, values in choices.items()}
     yield base
     for name, values in choices.items():
@@ -175,7 +175,8 @@ def _attribute_choices(op: Op, rank: int) -> Iterator[dict[str, Any]]:
             yield {**base, name: value}
 
 
-def _values(spec: Attribute, rank: int) -> list[Any]:
+def attribute_values(spec: Attribute, rank: int) -> list[Any]:
+    """Values of one attribute that suit an operand of that rank, by the attribute's name and annotation."""
     named: dict[str, list[Any]] = {
         "axis": list(range(rank)),
         "axes": [(rank - 1,), (0, rank - 1), (1,), ()],
@@ -194,7 +195,7 @@ def _values(spec: Attribute, rank: int) -> list[Any]:
     return [3, 1] if spec.required else [spec.default]
 
 
-def _within(op: Op, index: int, array: Array) -> Array:
+def within(op: Op, index: int, array: Array) -> Array:
     """`array` brought into the domain where the op is defined."""
     if array.dtype.kind in "iu" and index == 1:
         if op.name in ("trunc_div", "floor_div", "mod", "fmod"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from isthmus.backends.emitter import emits, lacks
 from isthmus.backends.openvino import integers
 from isthmus.backends.openvino.network import Handle, Network
@@ -198,7 +200,7 @@ def shift(n: Network, x: Handle, y: Handle) -> Handle:
         inside = n.ops.less(by, integers.number(n, 32, by))
         return integers.choose(n, inside, n.ops.bitwise_left_shift(a, most), integers.number(n, 0, a))
 
-    return integers.narrow(n, shifted(_wide(n, x, dtype), _wide(n, y, dtype)), dtype)
+    return integers.narrow(n, shifted(integers.widen(n, x, dtype), integers.widen(n, y, dtype)), dtype)
 
 
 @emits("where")
@@ -269,12 +271,8 @@ def _is_wide(dtype: DType) -> bool:
     return dtype.is_integer and dtype.bits > 16
 
 
-def _wide(n: Network, x: Handle, dtype: DType) -> Handle:
-    return integers.widen(n, x, dtype)
-
-
-def _in_i32(n: Network, write: object, *xs: Handle) -> Handle:
-    assert callable(write)
+def _in_i32(n: Network, write: Callable[..., Handle], *xs: Handle) -> Handle:
+    """Apply `write`; integers narrower than i32 are computed there and cut, as the engine's own would saturate."""
     dtype = n.x.dtype
     if dtype.is_float or dtype.bits >= 32:
         return write(*xs)

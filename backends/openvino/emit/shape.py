@@ -114,7 +114,9 @@ def _wraps(node: Node) -> str | None:
 
 @emits("pad", unless=_wraps)
 def pad(n: Network, x: Handle, value: Handle | None = None, *, pads: tuple[tuple[Dim, Dim], ...], mode: str) -> Handle:
-    """With a value, the mirrored inside or the edge."""
+    """With a value, the mirrored inside or the edge. A scalar has no side to pad."""
+    if not pads:
+        return x
     begins, ends = (n.dims(tuple(side[i] for side in pads)) for i in (0, 1))
     return _padded(n, x, begins, ends, value, mode)
 
@@ -139,8 +141,8 @@ def _padded(n: Network, x: Handle, begins: Handle, ends: Handle, value: Handle |
 
 @emits("tile")
 def tile(n: Network, x: Handle, *, repeats: Shape) -> Handle:
-    """Laid out repeatedly."""
-    return n.ops.tile(x, n.dims(repeats))
+    """Laid out repeatedly. (Of a scalar, the engine's tile computes 0.)"""
+    return x if not repeats else n.ops.tile(x, n.dims(repeats))
 
 
 @emits("dynamic_tile")

@@ -13,9 +13,9 @@ from isthmus.ir.graph import Value
 
 def normal_axis(axis: int, rank: int) -> int:
     """The axis counted from the front. MalformedModel if there is none."""
-    if not -rank <= axis < max(rank, 1):
+    if not -rank <= axis < rank:
         raise MalformedModel(f"axis {axis} does not exist in rank {rank}")
-    return axis % max(rank, 1)
+    return axis % rank
 
 
 def normal_axes(axes: Sequence[int], rank: int) -> tuple[int, ...]:

@@ -16,6 +16,8 @@ from isthmus.ir.dim import bounds
 from isthmus.ir.graph import Value
 from isthmus.ir.types import BF16, F8E4M3, F8E5M2, F16, F32, DType
 
+_F32 = np.finfo(np.float32)
+
 _SAME = {
     "Abs": "abs",
     "Acos": "acos",
@@ -154,10 +156,12 @@ def clip(b: OnnxBuilder, x: Value, low: Value | None = None, high: Value | None 
 
 @lowers("Clip")
 def clip_by_attributes(
-    b: OnnxBuilder, x: Value, *, min: float = float(np.finfo("f4").min), max: float = float(np.finfo("f4").max)
+    b: OnnxBuilder, x: Value, *, min: float = float(_F32.min), max: float = float(_F32.max)
 ) -> Value:
-    """The defaults are f32's limits, which an f32 cannot cross but by being infinite."""
-    return b.clip(x, min, max)
+    """The defaults are f32's limits: no bounds at all for that type and narrower ones."""
+    low = None if min <= _F32.min else min
+    high = None if max >= _F32.max else max
+    return x if low is None and high is None else b.clip(x, low, high)
 
 
 _ONNX_DTYPES = partial(dtype_from, what="the type to cast to")

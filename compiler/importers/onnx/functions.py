@@ -79,8 +79,21 @@ def body_for_call(schema: Schema, version: int, node: NodeProto, operands: Seque
     usable = [v for v in schema.context_dependent_function_opset_versions if v <= version]
     types = [_type_proto(v).SerializeToString() for v in operands]
     chosen = max(usable, default=schema.since_version)
-    data = schema.get_context_dependent_function_with_opset_version(chosen, node.SerializeToString(), types)
+    try:
+        data = schema.get_context_dependent_function_with_opset_version(chosen, node.SerializeToString(), types)
+    except (ValueError, RuntimeError) as error:
+        raise MalformedModel(f"{node.op_type}: {error}") from error
     return _parsed(schema, data)
+
+
+def is_valid(version: int, node: NodeProto, operands: Sequence[Value | None]) -> bool:
+    """Whether ONNX itself admits a node of the default domain with operands of these types."""
+    schema = schema_of(node.op_type, version, "")
+    types = {name: _type_proto(v) for name, v in zip(node.input, operands, strict=False) if v is not None}
+    try:
+        return schema is not None and onnx.shape_inference.infer_node_outputs(schema, node, types) is not None
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError):
+        return False
 
 
 def _parsed(schema: Schema, data: bytes) -> Function | None:

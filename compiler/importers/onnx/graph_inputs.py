@@ -65,8 +65,10 @@ def _shape(info: ValueInfoProto, wanted: tuple[Dim | None, ...] | None, names: S
             known[i] = dim.dim_value
         elif wanted is not None and i < len(wanted) and (want := wanted[i]) is not None:
             known[i] = want
+        elif label := text(dim.dim_param, "a size's name"):
+            known[i] = names.named(label)
         else:
-            known[i] = names.named(dim.dim_param) if text(dim.dim_param, "a size's name") else names.fresh(f"{info.name}_{i}")
+            known[i] = names.fresh(f"{info.name}_{i}")
     shape = tuple(known.values())
     return shape if wanted is None else merge_shape(info.name, wanted, shape, names)
 

@@ -100,6 +100,8 @@ def depth_to_space(b: OnnxBuilder, x: Value, *, blocksize: int, mode: Literal["D
 def space_to_depth(b: OnnxBuilder, x: Value, *, blocksize: int, mode: Literal["DCR", "CRD"] = "DCR") -> Value:
     if mode == "DCR" or x.rank != 4:
         return b.space_to_depth(x, block=blocksize)
+    if blocksize < 1:
+        raise MalformedModel(f"SpaceToDepth: blocksize is {blocksize}")
     n, c, h, w = x.shape
     split = b.reshape(x, shape=(n, c, h // blocksize, blocksize, w // blocksize, blocksize))
     moved = b.transpose(split, perm=(0, 1, 3, 5, 2, 4))
@@ -171,9 +173,11 @@ def _ratio(size: Dim, before: Dim) -> float:
     """size / before, where it is a number."""
     if isinstance(size, int) and isinstance(before, int) and before:
         return size / before
-    if before != 0 and equal(floordiv(size, before) * before, size) is True and isinstance(r := size // before, int):
+    if size == 0 or before == 0:
+        raise MalformedModel(f"Resize from {before} to {size}")
+    if equal(floordiv(size, before) * before, size) is True and isinstance(r := size // before, int) and r:
         return float(r)
-    if size != 0 and equal(floordiv(before, size) * size, before) is True and isinstance(r := before // size, int):
+    if equal(floordiv(before, size) * size, before) is True and isinstance(r := before // size, int) and r:
         return 1 / r
     raise UnsupportedModel(
         f"Resize from {before} to {size}: the ratio depends on symbolic sizes", hint="give fixed sizes with inputs="

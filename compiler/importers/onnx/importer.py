@@ -17,6 +17,7 @@ from isthmus.compiler.importers.onnx.functions import (
     Key,
     body_for_call,
     fixed_body,
+    is_valid,
     key_of,
     schema_of,
 )
@@ -25,7 +26,7 @@ from isthmus.compiler.importers.onnx.ordering import ordered
 from isthmus.compiler.importers.onnx.scope import Scope
 from isthmus.compiler.importers.onnx.survey import MAX_DEPTH
 from isthmus.compiler.importers.onnx.tensors import MAX_RANK, constant, dense
-from isthmus.ir.errors import MalformedModel, UnsupportedModel
+from isthmus.ir.errors import MalformedModel, TypeRuleError, UnsupportedModel
 from isthmus.ir.graph import Graph, Loc, Value
 from isthmus.ir.types import Array, TensorType
 
@@ -198,7 +199,12 @@ class Walk:
         given = {name: self._decoded(argument) for name, argument in arguments.items()}
         attributes = lowering.bind_attributes(node.op_type, given)
         builder.opset, builder.outputs = version, node.output
-        found = lowering.function(builder, *operands, **attributes)
+        try:
+            found = lowering.function(builder, *operands, **attributes)
+        except TypeRuleError as error:
+            if not is_valid(version, node, operands):
+                raise
+            raise UnsupportedModel(f"{node.op_type} in this form is not supported: {error.reason}") from error
         return (found,) if isinstance(found, Value) else found
 
     def _schema_body(

@@ -46,7 +46,7 @@ def scatter_nd(b: OnnxBuilder, x: Value, indices: Value, updates: Value, *, redu
 @lowers("OneHot")
 def one_hot(b: OnnxBuilder, indices: Value, depth: Value, values: Value, *, axis: int = -1) -> Value:
     """ONNX takes indices and depth of any numeric type."""
-    count = b.sizes(depth if depth.dtype.is_integer else b.cast(depth, dtype=I64))
+    count = b.sizes(scalar(b, depth if depth.dtype.is_integer else b.cast(depth, dtype=I64)))
     if count is None:
         raise UnsupportedModel("OneHot: depth must depend on nothing but input shapes")
     at = indices if indices.dtype == I64 else b.cast(indices, dtype=I64)
@@ -55,7 +55,7 @@ def one_hot(b: OnnxBuilder, indices: Value, depth: Value, values: Value, *, axis
 
 @lowers("Trilu")
 def trilu(b: OnnxBuilder, x: Value, k: Value | None = None, *, upper: bool = True) -> Value:
-    diagonal = 0 if k is None else b.integers(k, "Trilu: k")[0]
+    diagonal = 0 if k is None else b.integers(scalar(b, k), "Trilu: k")[0]
     return b.trilu(x, upper=upper, k=diagonal)
 
 
@@ -80,7 +80,9 @@ def non_max_suppression(
     *,
     center_point_box: bool = False,
 ) -> Value:
-    most = 0 if max_per_class is None else b.integers(max_per_class, "NonMaxSuppression: the number of boxes")[0]
+    most = 0
+    if max_per_class is not None:
+        (most,) = b.integers(scalar(b, max_per_class), "NonMaxSuppression: the number of boxes")
     return b.non_max_suppression(
         boxes,
         scores,

@@ -62,7 +62,7 @@ def conv_transpose(
     count = len(kernel)
     strides = ones_unless(strides, count, "strides")
     dilations = ones_unless(dilations, count, "dilations")
-    extra = (0,) * count if output_padding is None else output_padding
+    extra = (0,) * count if output_padding is None else ones_unless(output_padding, count, "output_padding")
     padding = pads_from(pads, count)
     if output_shape is not None or auto_pad in ("SAME_UPPER", "SAME_LOWER"):
         reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
@@ -70,8 +70,11 @@ def conv_transpose(
             surplus = [r + e - s for r, e, s in zip(reach, extra, strides, strict=True)]
         else:
             sizes = static_sizes(x.shape[2:], "x with output_shape")
+            if len(sizes) != count:
+                raise MalformedModel(f"{x} does not have {count} spatial axes")
+            wanted = ones_unless(output_shape[-count:], count, "output_shape")
             full = [(n - 1) * s + e + r for n, s, e, r in zip(sizes, strides, extra, reach, strict=True)]
-            surplus = [f - o for f, o in zip(full, output_shape[-count:], strict=True)]
+            surplus = [f - o for f, o in zip(full, wanted, strict=True)]
         padding, extra = _cut(surplus, extra, auto_pad == "SAME_UPPER")
     return b.conv_transpose(
         x, weight, bias, strides=strides, pads=padding, dilations=dilations, output_padding=extra, groups=group

@@ -98,7 +98,7 @@ def topk(
     b: OnnxBuilder, x: Value, count: Value, *, axis: int = -1, largest: bool = True, sorted: bool = True
 ) -> tuple[Value, Value]:
     """Always sorted: an unsorted result may stand in any order."""
-    sizes = b.sizes(count)
+    sizes = b.sizes(scalar(b, count))
     if sizes is None:
         raise UnsupportedModel("TopK: k must depend on nothing but input shapes")
     values, indices = b.topk(x, k=sizes[0], axis=normal_axis(axis, x.rank), largest=largest)
