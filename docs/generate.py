@@ -1,4 +1,4 @@
-"""Writes what is derived from the op table: `docs/ops.md` and the builder's method stubs `ir/op_methods.pyi`.
+"""Writes what is derived from code: the op reference, support matrix, error codes and the builder's method stubs.
 
 Run as `python docs/generate.py`; `python docs/generate.py --check` only says whether the files are current.
 """
@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from isthmus.ir import ops
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from docs.support_matrix import support_matrix
+from isthmus.ir import errors, ops
 from isthmus.ir.constant import Constant
 from isthmus.ir.dim import Dim
 from isthmus.ir.op import Attribute, Op
@@ -117,7 +121,26 @@ def _quoted(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-FILES = {ROOT / "docs" / "ops.md": op_reference, ROOT / "ir" / "op_methods.pyi": method_stubs}
+def error_reference() -> str:
+    """docs/errors.md: every error code."""
+    kinds = sorted(_kinds(errors.IsthmusError), key=lambda kind: kind.code)
+    rows = [f"| {k.code} | `{k.__name__}` | {inspect.cleandoc(k.__doc__ or '').splitlines()[0]} |" for k in kinds]
+    head = ["# Error codes", "", "Generated from `ir/errors.py` by `make docs`. Codes never change.", ""]
+    return "\n".join([*head, "| code | class | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def _kinds(kind: type[errors.IsthmusError]) -> Iterator[type[errors.IsthmusError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _kinds(each)
+
+
+FILES = {
+    ROOT / "docs" / "ops.md": op_reference,
+    ROOT / "docs" / "errors.md": error_reference,
+    ROOT / "docs" / "support.md": support_matrix,
+    ROOT / "ir" / "op_methods.pyi": method_stubs,
+}
 
 
 def main() -> int:

@@ -24,7 +24,7 @@ def spell(constant: Constant) -> str | None:
         return None
     dtype, flat = constant.type.dtype, constant.array.reshape(-1)
     items = [_spell_element(dtype, element) for element in flat]
-    if any(_bits(_read_elements(dtype, [item])) != _bits(flat[i : i + 1]) for i, item in enumerate(items)):
+    if _bits(_read_elements(dtype, items)) != _bits(flat):
         return None
     return f"[{', '.join(items)}]" if constant.type.rank else items[0]
 
@@ -45,6 +45,8 @@ def read(type: TensorType, text: str) -> Constant:
 def _spell_element(dtype: DType, element: Array) -> str:
     if not dtype.is_float:
         return str(bool(element)).lower() if dtype.kind == "bool" else str(int(element))
+    if element.dtype in (np.float32, np.float16):
+        return repr(float(np.format_float_scientific(element)))  # type: ignore[arg-type]  # numpy's scalars
     exact = float(element)
     for digits in range(1, 10):
         short = float(f"{exact:.{digits}g}")

@@ -18,7 +18,7 @@ class Policy(Enum):
     FOLLOW = "follow"
     """Narrow where what it takes is narrow."""
     WIDE = "wide inside"
-    """Follows, but only because its inside is computed in f32: the steps it is made of are not safe in a narrow type."""
+    """Follows, because its inside is computed in f32; the steps it is made of are not safe in a narrow type."""
     HIGH = "high"
     """Stays in f32."""
 

@@ -6,17 +6,14 @@ Leaves are lark tokens, which remember where they stand.
 from __future__ import annotations
 
 import builtins
-import re
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple, TypeAlias
 
-from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Transformer
 
-from isthmus.ir.source import Source, shortened
-
-MAX_NESTING = 64
-"""How deep brackets may nest: hostile texts nest until the stack ends."""
+from isthmus.ir.grammars import check_nesting, read
+from isthmus.ir.source import Source
 
 
 class Typed(NamedTuple):
@@ -135,71 +132,15 @@ class TypeTree(NamedTuple):
 
 def parse_graph(source: Source) -> GraphTree:
     """The tree of a whole text. Raises TextError."""
-    _check_nesting(source)
-    tree: GraphTree = _parse(source, "graph", source.text, 0)
+    check_nesting(source)
+    tree: GraphTree = read(_grammar(), source, "graph", source.text, 0)
     return tree
 
 
 def parse_type(source: Source, token: Token) -> TypeTree:
     """The tree of a TYPE token of `source`. Its leaves count positions from the token's start."""
-    tree: TypeTree = _parse(source, "type", str(token), token.start_pos or 0)
+    tree: TypeTree = read(_grammar(), source, "type", str(token), token.start_pos or 0)
     return tree
-
-
-def _parse(source: Source, start: str, text: str, offset: int) -> Any:
-    try:
-        return _grammar().parse(text, start=start)
-    except UnexpectedInput as error:
-        position, found = error.pos_in_stream or 0, ""
-        if isinstance(error, UnexpectedToken):
-            at_end = error.token.type == "$END"
-            position = len(text) if at_end else position
-            found = "end of text" if at_end else repr(shortened(str(error.token), 40))
-        raise source.error(offset + position, f"unexpected {found or repr(text[position])}", _wanted(error)) from None
-
-
-def _check_nesting(source: Source) -> None:
-    depth = 0
-    for match in _BRACKETS.finditer(source.text):
-        bracket = match[0]
-        if bracket in "([{":
-            depth += 1
-            if depth > MAX_NESTING:
-                raise source.error(match.start(), f"brackets nest deeper than {MAX_NESTING}")
-        elif bracket in ")]}":
-            depth -= 1
-
-
-_BRACKETS = re.compile(
-    r"""[(\[{)\]}] | [%@][A-Za-z0-9_./$-]+ | "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*' | //[^\n]*""", re.VERBOSE
-)
-
-_TERMINALS = {
-    "VALUE": "%name",
-    "AT": "@name",
-    "TYPE": "a type such as f32[N, 3]",
-    "DATA": "numbers",
-    "HASH": "#hash",
-    "NAME": "a name",
-    "STRING": '"text"',
-    "SYMBOL": "'symbol'",
-    "FLOAT": "a number",
-    "INT": "a number",
-    "SIGN": "+ or -",
-    "$END": "the end",
-}
-
-
-def _wanted(error: UnexpectedInput) -> str:
-    state: Any = getattr(error, "interactive_parser", None)
-    names = [name for name in state.choices() if name.isupper()] if state is not None else []
-    spelled = {_TERMINALS.get(name) or _literal(name) for name in names}
-    return f"expected {', '.join(sorted(spelled))}" if spelled else ""
-
-
-def _literal(terminal: str) -> str:
-    pattern = next((t.pattern.value for t in _grammar().terminals if t.name == terminal), terminal)
-    return repr(pattern)
 
 
 def _items(children: list[Any]) -> list[Any]:

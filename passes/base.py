@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from isthmus.ir.graph import Graph
+from isthmus.passes.precision.decisions import PrecisionSummary
+from isthmus.passes.precision.profile import Sample
 
 
 @dataclass
 class PassContext:
-    """What a pass tells its instruments while it runs."""
+    """What a pass is given beside its options, and what it tells its instruments while it runs."""
 
+    samples: Sequence[Sample] = ()
+    """Inputs to measure with."""
     fired: Counter[str] = field(default_factory=Counter)
     """Rule name -> how many times it fired."""
+    precision: PrecisionSummary | None = None
+    """What lowering precision came to."""
 
 
 @dataclass(frozen=True)

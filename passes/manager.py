@@ -17,6 +17,8 @@ from isthmus.ir.verify import verify
 from isthmus.passes.base import Pass, PassContext
 from isthmus.passes.dumps import Dumps
 from isthmus.passes.numerics import samples, worst_output
+from isthmus.passes.precision.decisions import PrecisionSummary
+from isthmus.passes.precision.profile import Sample
 from isthmus.passes.reproducer import read_reproducer, write_reproducer
 from isthmus.passes.spec import print_pipeline
 
@@ -37,10 +39,12 @@ class PassRecord:
     nodes_before: int
     nodes_after: int
     fired: Counter[str] = field(default_factory=Counter)
+    precision: PrecisionSummary | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The record in plain dicts, strings and numbers."""
-        return {**vars(self), "fired": dict(self.fired.most_common())}
+        precision = None if self.precision is None else self.precision.as_dict()
+        return {**vars(self), "fired": dict(self.fired.most_common()), "precision": precision}
 
     def __str__(self) -> str:
         fired = "".join(f"\n  {times} x {name}" for name, times in self.fired.most_common())
@@ -60,6 +64,8 @@ class PassManager:
     check: Check = "structure"
     dump_dir: Path | None = None
     reproducer_dir: Path | None = None
+    samples: Sequence[Sample] = ()
+    """Inputs for passes that measure."""
 
     def run(self, graph: Graph) -> list[PassRecord]:
         """Run every pass on `graph` in place. Raises PassError, or NumbersMoved with check="numerics"."""
@@ -78,7 +84,7 @@ class PassManager:
     def _run_one(self, each: Pass, graph: Graph) -> PassRecord:
         keep = self._reproducers is not None or self.check == "numerics"
         before = graph.copy() if keep else None
-        ctx, nodes_before = PassContext(), graph.op_count()
+        ctx, nodes_before = PassContext(self.samples), graph.op_count()
         start = time.perf_counter()
         try:
             with _collector_paused():
@@ -92,7 +98,7 @@ class PassManager:
         except Exception as error:
             raise self._failure(each, error, before) from error
         text = print_pipeline((each,))
-        return PassRecord(each.name, text, changed, seconds, nodes_before, graph.op_count(), ctx.fired)
+        return PassRecord(each.name, text, changed, seconds, nodes_before, graph.op_count(), ctx.fired, ctx.precision)
 
     @property
     def _reproducers(self) -> Path | None:

@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import networkx
-
 from isthmus.ir.dim import Symbol, as_symbol, symbols
 from isthmus.ir.graph import Graph, Node, Value, dims_of
 
@@ -40,6 +38,8 @@ def partition(graph: Graph, color: Callable[[Node], str]) -> list[Part]:
 
 def _levels(graph: Graph, colors: dict[Node, str]) -> dict[Node, int]:
     """The level of each coloured node; nodes of different colours never share one."""
+    import networkx
+
     turns = {name: i for i, name in enumerate(dict.fromkeys(colors.values()))}
     flow = graph.to_networkx().subgraph(colors)
     levels: dict[Node, int] = {}

@@ -14,10 +14,11 @@ from isthmus.passes.cse import Cse
 from isthmus.passes.dce import Dce
 from isthmus.passes.fold import Fold
 from isthmus.passes.fuse import Fuse
+from isthmus.passes.precision.lower import LowerPrecision
 from isthmus.passes.relax import Relax
 from isthmus.passes.shapes import ResolveShapes
 
-OURS: tuple[type[Pass], ...] = (ResolveShapes, Canonicalize, Fuse, Fold, Cse, Dce, Relax)
+OURS: tuple[type[Pass], ...] = (ResolveShapes, Canonicalize, Fuse, Fold, Cse, Dce, Relax, LowerPrecision)
 """The passes isthmus ships, in the order documentation lists them."""
 
 

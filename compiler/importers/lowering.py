@@ -30,6 +30,8 @@ class Lowering:
     most: int | None
     """How many may be; None is any number."""
     attributes: Mapping[str, Attribute]
+    takes_lists: bool = False
+    """Whether an input may be a list of tensors."""
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """The function itself, so that lowerings can be written in terms of each other."""
@@ -62,9 +64,10 @@ def lowers(*ops: str, since: int = 1) -> Callable[[Callable[..., Any]], Lowering
 
     def mark(function: Callable[..., Any]) -> Lowering:
         hints = typing.get_type_hints(function)
-        least, most = 0, 0
+        least, most, takes_lists = 0, 0, False
         attributes = {}
         for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
+            takes_lists = takes_lists or _is_list(hints[name])
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 most = -1
             elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
@@ -72,7 +75,7 @@ def lowers(*ops: str, since: int = 1) -> Callable[[Callable[..., Any]], Lowering
             else:
                 most += 1
                 least += parameter.default is inspect.Parameter.empty
-        return Lowering(ops, since, function, least, None if most < 0 else most, attributes)
+        return Lowering(ops, since, function, least, None if most < 0 else most, attributes, takes_lists)
 
     return mark
 
@@ -99,6 +102,11 @@ class LoweringTable:
     def find(self, op: str, version: int) -> Lowering | None:
         """The lowering that describes `op` as it is in `version`."""
         return next((row for row in self._rows.get(op, ()) if row.since <= version), None)
+
+
+def _is_list(annotation: Any) -> bool:
+    """Whether a parameter's class is a kind of tuple: a format's own list of tensors."""
+    return isinstance(annotation, type) and issubclass(annotation, tuple)
 
 
 def _fitted(annotation: Any, value: Any, what: str) -> Any:

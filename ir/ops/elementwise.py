@@ -282,11 +282,7 @@ def _pow(x: TensorType, y: TensorType) -> TensorType:
     return x.with_shape(broadcast(x.shape, y.shape))
 
 
-@op(
-    infer=_pow,
-    traits=ELEMENTWISE,
-    precision=fragile("an exponent multiplies relative errors, and powers leave the range"),
-)
+@op(infer=_pow, traits=ELEMENTWISE, precision=fragile("exponents multiply errors, and powers leave the range"))
 def pow(x: Num, y: Other) -> Array:
     """x to the y, in x's element type; y may have another one. Integers to negative powers are undefined."""
     if x.dtype.kind in "iu" and y.dtype.kind not in "iu":

@@ -23,7 +23,7 @@ from isthmus.compiler.importers.onnx.functions import (
 )
 from isthmus.compiler.importers.onnx.loader import text
 from isthmus.compiler.importers.onnx.ordering import ordered
-from isthmus.compiler.importers.onnx.scope import Scope
+from isthmus.compiler.importers.onnx.scope import Operand, Scope, TensorList
 from isthmus.compiler.importers.onnx.survey import MAX_DEPTH
 from isthmus.compiler.importers.onnx.tensors import MAX_RANK, constant, dense
 from isthmus.ir.errors import MalformedModel, TypeRuleError, UnsupportedModel
@@ -147,7 +147,7 @@ class Walk:
                 scope.define_constant(text(sparse.values.name, "a tensor's name"), dense(sparse, self.external))
         self.nodes(ordered(proto.node), scope, frame)
         names = [text(v.name, "an output's name") for v in proto.output]
-        return tuple(_present(scope.find(name), name) for name in names)
+        return tuple(_tensor(scope.find(name), name) for name in names)
 
     def nodes(self, nodes: Iterable[NodeProto], scope: Scope, frame: Frame) -> None:
         """Read nodes that stand in order."""
@@ -180,48 +180,52 @@ class Walk:
             raise UnsupportedModel(f"{node.op_type}: output {node.output[len(results)]!r} is not supported")
         for name, value in zip(node.output, results, strict=False):
             if name:
-                _check(_present(value, name), name)
+                _check(value, name)
                 scope.define(name, value)
 
     def _lower(
         self,
         lowering: Lowering,
         node: NodeProto,
-        operands: list[Value | None],
+        operands: list[Operand | None],
         arguments: Mapping[str, Argument],
         builder: ImportBuilder,
         version: int,
-    ) -> Sequence[Value | None]:
+    ) -> Sequence[Operand | None]:
         assert isinstance(builder, OnnxBuilder)
         while operands and operands[-1] is None:
             operands.pop()
         lowering.check_inputs(node.op_type, operands)
+        if not lowering.takes_lists and any(isinstance(x, TensorList) for x in operands):
+            raise MalformedModel(f"{node.op_type} takes tensors, not a sequence")
         given = {name: self._decoded(argument) for name, argument in arguments.items()}
         attributes = lowering.bind_attributes(node.op_type, given)
         builder.opset, builder.outputs = version, node.output
         try:
             found = lowering.function(builder, *operands, **attributes)
         except TypeRuleError as error:
-            if not is_valid(version, node, operands):
+            tensors = [x for x in operands if not isinstance(x, TensorList)]
+            if len(tensors) < len(operands) or not is_valid(version, node, tensors):
                 raise
             raise UnsupportedModel(f"{node.op_type} in this form is not supported: {error.reason}") from error
-        return (found,) if isinstance(found, Value) else found
+        return (found,) if isinstance(found, Value | TensorList) else found
 
     def _schema_body(
         self,
         key: Key,
         version: int,
         node: NodeProto,
-        operands: Sequence[Value | None],
+        operands: Sequence[Operand | None],
         arguments: Mapping[str, Argument],
     ) -> Function:
         domain, op, _ = key
         schema = None if domain else schema_of(op, version, "")
-        if schema is not None:
+        tensors = [x for x in operands if not isinstance(x, TensorList)]
+        if schema is not None and len(tensors) == len(operands):
             if (op, version) not in self._schema_bodies:
                 self._schema_bodies[op, version] = fixed_body(schema, version)
             body = self._schema_bodies[op, version] or body_for_call(
-                schema, version, _with_arguments(node, arguments), operands
+                schema, version, _with_arguments(node, arguments), tensors
             )
             if body is not None:
                 return body
@@ -231,7 +235,7 @@ class Walk:
         self,
         function: Function,
         key: Key,
-        operands: Sequence[Value | None],
+        operands: Sequence[Operand | None],
         arguments: Mapping[str, Argument],
         scope: Scope,
         frame: Frame,
@@ -307,17 +311,21 @@ def _with_arguments(node: NodeProto, arguments: Mapping[str, Argument]) -> NodeP
     return resolved
 
 
-def _present(value: Value | None, name: str) -> Value:
+def _check(value: Operand | None, name: str) -> None:
     if value is None:
         raise MalformedModel(f"output {name!r} stands for an input that is absent")
+    for each in value if isinstance(value, TensorList) else (value,):
+        if each.rank > MAX_RANK:
+            raise UnsupportedModel(f"value {name!r} has rank {each.rank}, more than {MAX_RANK}")
+        each.name = each.name or name
+
+
+def _tensor(value: Operand | None, name: str) -> Value:
+    if value is None:
+        raise MalformedModel(f"output {name!r} stands for an input that is absent")
+    if isinstance(value, TensorList):
+        raise UnsupportedModel(f"output {name!r} is a sequence, not a tensor")
     return value
-
-
-def _check(value: Value, name: str) -> None:
-    if value.rank > MAX_RANK:
-        raise UnsupportedModel(f"value {name!r} has rank {value.rank}, more than {MAX_RANK}")
-    if not value.name:
-        value.name = name
 
 
 def _shortest(number: float) -> float:

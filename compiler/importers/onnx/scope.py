@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from isthmus.compiler.importers.base import ImportBuilder
 from isthmus.ir.constant import Constant
 from isthmus.ir.errors import MalformedModel
 from isthmus.ir.graph import Graph, Value
 from isthmus.ir.types import I64
+
+
+class TensorList(tuple[Value, ...]):
+    """What an ONNX sequence is while importing: as many tensors as are known, none of it left in the graph."""
+
+    __slots__ = ()
+
+
+Operand: TypeAlias = Value | TensorList
+"""What a name can stand for."""
 
 
 class Scope:
@@ -15,9 +27,9 @@ class Scope:
     def __init__(self, builder: ImportBuilder, parent: Scope | None = None) -> None:
         self.builder = builder
         self.parent = parent
-        self._values: dict[str, Value | None] = {}
+        self._values: dict[str, Operand | None] = {}
         self._constants: dict[str, Constant] = {}
-        self._borrowed: dict[str, Value] = {}
+        self._borrowed: dict[str, Operand] = {}
         self._captured: dict[Value, Value] = {}
 
     @property
@@ -34,7 +46,7 @@ class Scope:
         """Whether this scope itself gives `name` a meaning."""
         return name in self._values or name in self._constants
 
-    def define(self, name: str, value: Value | None) -> None:
+    def define(self, name: str, value: Operand | None) -> None:
         """Give `value` a name (None: an input that is absent). MalformedModel if the name is taken in this scope."""
         if self.defines(name):
             raise MalformedModel(f"value {name!r} is defined twice")
@@ -46,7 +58,7 @@ class Scope:
             raise MalformedModel(f"value {name!r} is defined twice")
         self._constants[name] = constant
 
-    def find(self, name: str) -> Value | None:
+    def find(self, name: str) -> Operand | None:
         """What `name` means here; None if it is an absent input. MalformedModel if nothing has that name."""
         if not name:
             return None
@@ -62,8 +74,11 @@ class Scope:
         outer = self.parent.find(name)
         if outer is None or self.parent.graph is self.graph:
             return outer
-        self._borrowed[name] = inner = self._copy_of(outer) or self.capture(outer)
-        return inner
+        if isinstance(outer, TensorList):
+            self._borrowed[name] = TensorList(self._copy_of(v) or self.capture(v) for v in outer)
+        else:
+            self._borrowed[name] = self._copy_of(outer) or self.capture(outer)
+        return self._borrowed[name]
 
     def capture(self, outer: Value) -> Value:
         """Make a value of the enclosing graph an input of this body."""

@@ -16,6 +16,7 @@ from isthmus.compiler.importers.onnx import (
     padding,
     quant,
     reduce,
+    sequence,
     shape,
     slicing,
 )
@@ -35,6 +36,7 @@ TABLE = LoweringTable(
         indexing,
         quant,
         control,
+        sequence,
         creation,
     )
 )

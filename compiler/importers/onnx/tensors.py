@@ -39,13 +39,15 @@ def constant(tensor: TensorProto, external: ExternalData) -> Constant:
     if tensor.data_location == TensorProto.EXTERNAL:
         return external.constant(tensor, type, nbytes, decode)
     if tensor.HasField("raw_data"):
-        if (found := len(tensor.raw_data)) != nbytes:
-            raise MalformedModel(f"{what} is {type}, {nbytes} bytes, but holds {found}")
-        return Constant(type, lambda: decode(np.frombuffer(tensor.raw_data, np.uint8)))
+        raw = tensor.raw_data  # a copy, and the only one: the model itself need not stay in memory
+        if len(raw) != nbytes:
+            raise MalformedModel(f"{what} is {type}, {nbytes} bytes, but holds {len(raw)}")
+        return Constant(type, lambda: decode(np.frombuffer(raw, np.uint8)))
     numbers = getattr(tensor, storage.field)
     if len(numbers) != stored:
         raise MalformedModel(f"{what} is {type}, {stored} numbers in {storage.field}, but holds {len(numbers)}")
-    return Constant(type, lambda: decode(_bits(numbers, storage).view(np.uint8)))
+    bits = _bits(numbers, storage).view(np.uint8)
+    return Constant(type, lambda: decode(bits))
 
 
 def dense(sparse: SparseTensorProto, external: ExternalData) -> Constant:

@@ -46,16 +46,32 @@ def wrong_wire_type() -> bytes:
 
 
 def names_that_are_no_text() -> bytes:
-    return relu().SerializeToString().replace(b"Relu", b"\xff\xfe\xfd\xfc")
+    data: bytes = relu().SerializeToString()
+    return data.replace(b"Relu", b"\xff\xfe\xfd\xfc")
 
 
-def nested(depth: int) -> ModelProto:
-    body = helper.make_graph([node("Identity", ["x"], ["out"])], "b", [], [helper.make_empty_tensor_value_info("out")])
+def nested_bodies(depth: int) -> bytes:
+    """A file of graphs within graphs; protobuf itself would not write so many."""
+
+    def field(number: int, payload: bytes) -> bytes:
+        size, digits = len(payload), b""
+        while size > 127:
+            digits, size = digits + bytes([size & 127 | 128]), size >> 7
+        return bytes([number << 3 | 2]) + digits + bytes([size]) + payload
+
+    body = b""
     for _ in range(depth):
-        inner = node("If", ["c"], ["out"], then_branch=body, else_branch=body)
-        body = helper.make_graph([inner], "b", [], [helper.make_empty_tensor_value_info("out")])
-    outer = node("If", ["c"], ["y"], then_branch=body, else_branch=body)
-    return model([outer], {"x": [1], "c": []}, ["y"])
+        body = field(1, field(5, field(6, body)))
+    return field(7, body)
+
+
+def nested_calls(depth: int) -> ModelProto:
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("local", 1)]
+    functions = [helper.make_function("local", "F0", ["a"], ["b"], [node("Relu", ["a"], ["b"])], opsets)]
+    for i in range(1, depth):
+        call = node(f"F{i - 1}", ["a"], ["b"], domain="local")
+        functions.append(helper.make_function("local", f"F{i}", ["a"], ["b"], [call], opsets))
+    return model([node(f"F{depth - 1}", ["x"], ["y"], domain="local")], {"x": [1]}, ["y"], functions=functions)
 
 
 def recursive_function() -> ModelProto:
@@ -119,7 +135,12 @@ CASES: list[tuple[str, Callable[[], ModelProto | bytes], type[IsthmusError], str
         "'slope'",
     ),
     ("negative size", negative_size, MalformedModel, "negative"),
-    ("negative input size", lambda: model([node("Relu", ["x"], ["y"])], {"x": [-2]}, ["y"]), MalformedModel, "negative"),
+    (
+        "negative input size",
+        lambda: model([node("Relu", ["x"], ["y"])], {"x": [-2]}, ["y"]),
+        MalformedModel,
+        "negative",
+    ),
     ("huge tensor without data", huge_tensor, MalformedModel, "holds 4"),
     (
         "shapes that do not fit",
@@ -134,8 +155,8 @@ CASES: list[tuple[str, Callable[[], ModelProto | bytes], type[IsthmusError], str
         "cast",
     ),
     ("no rank", lambda: model([node("Relu", ["x"], ["y"])], {"x": None}, ["y"]), UnsupportedModel, "rank"),
-    ("deep nesting", lambda: nested(60), UnsupportedModel, "deep"),
-    ("deeper nesting than protobuf reads", lambda: nested(400), UnsupportedModel, "deep"),
+    ("deeply nested bodies", lambda: nested_bodies(1000), MalformedModel, "no ONNX model"),
+    ("deeply nested calls", lambda: nested_calls(1000), UnsupportedModel, "deep"),
     ("recursive function", recursive_function, MalformedModel, "calls itself"),
     ("functions that multiply", billion_nodes, UnsupportedModel, "too many nodes"),
     (
@@ -149,14 +170,16 @@ CASES: list[tuple[str, Callable[[], ModelProto | bytes], type[IsthmusError], str
 
 @pytest.mark.parametrize(("make", "kind", "says"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_refused(make: Callable[[], ModelProto | bytes], kind: type[IsthmusError], says: str) -> None:
-    with pytest.raises(kind, match="(?s).*") as caught:
+    with pytest.raises(ImportFailed) as caught:
         import_onnx(make())
     assert type(caught.value) is kind
     assert says in str(caught.value)
 
 
-def test_every_prefix_of_a_file_is_refused_or_read() -> None:
-    data = relu(initializers={"w": np.arange(8, dtype=np.float32)}).SerializeToString()
+def test_every_prefix_of_a_file_is_refused() -> None:
+    made = relu(initializers={"w": np.arange(8, dtype=np.float32)})
+    del made.opset_import[1:]
+    data = made.SerializeToString()
     for end in range(len(data)):
         with pytest.raises(ImportFailed):
             import_onnx(data[:end])
@@ -193,7 +216,7 @@ def test_missing_file() -> None:
         import_onnx(Path("no/such/model.onnx"))
 
 
-# -- external data ------------------------------------------------------------------------------------------------------
+# -- external data ----------------------------------------------------------------------------------------------------
 
 
 def external(folder: Path, **entries: str) -> Path:
@@ -240,7 +263,9 @@ def test_weights_larger_than_memory_are_only_mapped(tmp_path: Path) -> None:
     assert graph.outputs[0].shape == (1 << 30, 1)
 
 
-@pytest.mark.parametrize("location", ["/etc/passwd", "../weights.bin", "a/../../weights.bin", "..\\weights.bin", "C:\\w"])
+@pytest.mark.parametrize(
+    "location", ["/etc/passwd", "../weights.bin", "a/../../weights.bin", "..\\weights.bin", "C:\\w"]
+)
 def test_paths_out_of_the_folder(tmp_path: Path, location: str) -> None:
     (tmp_path / "weights.bin").write_bytes(bytes(16))
     with pytest.raises(ExternalDataOutside):
@@ -289,7 +314,7 @@ def test_external_data_without_a_folder(tmp_path: Path) -> None:
         import_onnx(data)
 
 
-# -- shapes a user asks for ---------------------------------------------------------------------------------------------
+# -- shapes a user asks for -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""Figures against other tools, measured here and now: `python -m tests.benchmarks [NAME ...]`; all without names."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.benchmarks import bench_call, bench_latency, bench_optimizers, bench_scale
+
+BENCHMARKS = {
+    "optimizers": bench_optimizers,
+    "scale": bench_scale,
+    "latency": bench_latency,
+    "call": bench_call,
+}
+
+
+def main() -> None:
+    """Run the named benchmarks."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        sys.exit(f"no benchmark is called {unknown[0]!r}; there are:\n{listing()}")
+    for name in names:
+        BENCHMARKS[name].main()
+
+
+def listing() -> str:
+    """Each name with what it measures."""
+    return "\n".join(f"  {name}: {(module.__doc__ or '').splitlines()[0]}" for name, module in BENCHMARKS.items())
+
+
+if __name__ == "__main__":
+    main()
