@@ -22,5 +22,6 @@ def load(path: Path) -> tuple[Graph, Target]:
     if not path.is_file():
         raise UnknownFormat(f"there is no file {path}")
     comment = textfile.read_comment(path)
-    target = parse_target(comment.removeprefix(_MARK).strip()) if comment.startswith(_MARK) else REFERENCE
+    named = comment.startswith(_MARK)
+    target = parse_target(comment.removeprefix(_MARK).partition("\n")[0].strip()) if named else REFERENCE
     return textfile.load(path), target

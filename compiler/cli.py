@@ -6,7 +6,7 @@ import inspect as python_inspect
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -23,11 +23,14 @@ from isthmus.compiler.importers.dispatch import import_model
 from isthmus.compiler.target import all_targets
 from isthmus.ir import ops as op_table
 from isthmus.ir import textfile
-from isthmus.ir.errors import IsthmusError
+from isthmus.ir.errors import AccuracyError, IsthmusError
 from isthmus.ir.graph import Graph
 from isthmus.passes import pipelines
+from isthmus.passes.explain import Explanation, find_rule
+from isthmus.passes.explain import explain as explanations
 from isthmus.passes.numerics import seeded_inputs
-from isthmus.passes.reproducer import is_reproducer, read_reproducer
+from isthmus.passes.reproducer import Reproducer, is_reproducer, read_reproducer
+from isthmus.passes.spec import parse_pipeline
 from isthmus.passes.table import known_passes
 
 app = typer.Typer(
@@ -50,6 +53,9 @@ Passes = Annotated[
 CheckLevel = Annotated[
     options.CheckLevel, typer.Option("--check", help="How closely to watch passes; numerics evaluates around each.")
 ]
+FallbackChoice = Annotated[
+    options.FallbackChoice, typer.Option("--fallback", help="What becomes of nodes the target's backend cannot run.")
+]
 DumpDir = Annotated[
     Path | None, typer.Option("--dump-dir", help="Write the IR after each pass that changed it, and diffs.")
 ]
@@ -63,6 +69,14 @@ def compile(
     target: TargetName = "cpu-fp32",
     shape: Shapes = None,
     passes: Passes = None,
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option("--calibration", help="An .npz file of inputs by name. May be repeated."),
+    ] = None,
+    fallback: FallbackChoice = options.FallbackChoice.error,
+    accuracy: Annotated[
+        float | None, typer.Option("--accuracy", help="Largest relative L2 error against f32; exit code 2 beyond it.")
+    ] = None,
     check: CheckLevel = options.CheckLevel.structure,
     dump_dir: DumpDir = None,
     as_json: AsJson = False,
@@ -74,6 +88,9 @@ def compile(
             target,
             inputs=options.parse_shapes(shape or ()),
             passes=passes or (),
+            fallback=fallback.value,
+            calibration=options.load_samples(calibration or ()),
+            accuracy=accuracy,
             check=check.value,
             dump_dir=dump_dir,
             progress=lambda stage: status.update(f"{stage} {model.name}"),
@@ -152,20 +169,34 @@ def opt(
         str | None, typer.Option("--pipeline", "-p", help="Pipeline text; default: the reproducer's own, or ours.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the IR here, print nothing.")] = None,
+    explain: Annotated[
+        str | None, typer.Option(help="A rule by name: say for each node it could start at why it does not fire.")
+    ] = None,
     shape: Shapes = None,
-    check: CheckLevel = options.CheckLevel.full,
+    check: Annotated[
+        options.CheckLevel | None,
+        typer.Option("--check", help="As for compile; default: the reproducer's own, or full."),
+    ] = None,
     dump_dir: DumpDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run passes over a model and print the IR that comes out."""
+    """Run passes over a model and print the IR that comes out, or why a rule does not fire in it."""
     with _errors(as_json):
-        recorded, graph = _read(model, shape)
-        better = driver.optimize(graph, pipeline or recorded, check=check.value, dump_dir=dump_dir)
+        read = _read(model, shape)
+        text = read.pipeline if pipeline is None else pipeline
+        level = options.CheckLevel(read.check) if check is None else check
+        better = driver.optimize(read.graph, text, check=level.value, dump_dir=dump_dir)
+        if explain is not None:
+            rule = find_rule(explain, parse_pipeline(text))
+            _explain(explanations(rule, better), as_json)
+            return
+        if read.then and pipeline is None:
+            err.print(f"what failed came before: {read.then}", markup=False, highlight=False)
         if output is None:
             _print_ir(better, as_json)
             return
         textfile.dump(better, output)
-    nodes = {"before": graph.op_count(), "after": better.op_count()}
+    nodes = {"before": read.graph.op_count(), "after": better.op_count()}
     _show(as_json, {"nodes": nodes, "output": str(output)}, f"{output}: {nodes['after']} nodes")
 
 
@@ -214,10 +245,20 @@ def targets(as_json: AsJson = False) -> None:
     _show(as_json, {"targets": rows}, table)
 
 
-def _read(model: Path, shape: list[str] | None) -> tuple[str | None, Graph]:
+def _read(model: Path, shape: list[str] | None) -> Reproducer:
     if is_reproducer(model):
         return read_reproducer(model)
-    return None, import_model(model, inputs=options.parse_shapes(shape or ()))
+    return Reproducer(pipelines.default(), import_model(model, inputs=options.parse_shapes(shape or ())))
+
+
+def _explain(found: Sequence[Explanation], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"nodes": [each.as_dict() for each in found]}, indent=2))
+        return
+    for each in found:
+        print(each)
+    if not found:
+        print("no node has an op that the rule starts at")
 
 
 def _print_ir(graph: Graph, as_json: bool) -> None:
@@ -249,8 +290,8 @@ def _fail(error: IsthmusError, as_json: bool) -> NoReturn:
         facts = {"code": error.code, "reason": error.reason, "where": error.where, "hint": error.hint}
         print(json.dumps({"error": facts}))
     else:
-        err.print(str(error), style="red", markup=False, highlight=False)
-    sys.exit(1)
+        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2 if isinstance(error, AccuracyError) else 1)
 
 
 def main() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from isthmus.backends.base import BuildOptions
 from isthmus.backends.table import backend_called
 from isthmus.compiler import artifact, placement
+from isthmus.compiler.accuracy import measured, require
 from isthmus.compiler.importers.dispatch import import_model
 from isthmus.compiler.importers.shapes import InputShapes
 from isthmus.compiler.placement import Fallback
@@ -20,10 +22,14 @@ from isthmus.ir.graph import Graph
 from isthmus.passes import pipelines
 from isthmus.passes.base import Pass
 from isthmus.passes.manager import Check, PassManager, PassRecord
+from isthmus.passes.precision.profile import Sample
 from isthmus.passes.spec import parse_pipeline
 
 Progress: TypeAlias = Callable[[str], None]
 """Told the name of each stage as it begins."""
+
+MEASURED_SAMPLES = 8
+"""How many calibration samples are run: the evaluator, which is the oracle, is slow."""
 
 
 def compile(
@@ -33,6 +39,8 @@ def compile(
     inputs: InputShapes | None = None,
     passes: Sequence[Pass | str] = (),
     fallback: Fallback = "error",
+    calibration: Iterable[Sample] = (),
+    accuracy: float | None = None,
     check: Check = "structure",
     dump_dir: str | os.PathLike[str] | None = None,
     threads: int | None = None,
@@ -41,6 +49,8 @@ def compile(
     """A program that runs `model` on `target`.
 
     `model` is what `import_model` takes; `inputs` gives shapes it leaves open. `passes` run after the target's own.
+    A narrow target measures ranges and errors on the first few inputs of `calibration`, else on drawn ones; `accuracy`
+    bounds the relative L2 error of the outputs against f32 on them, AccuracyError if it is exceeded.
     Nodes the backend refuses are an error that lists them all, or run on the evaluator with fallback="reference".
     `check` says how closely passes are watched, `dump_dir` receives the IR after each pass that changed it, `threads`
     bounds the CPU threads (all cores if None). Raises IsthmusError in one of its kinds.
@@ -53,8 +63,16 @@ def compile(
         graph = import_model(model, inputs=inputs)
     report.nodes_imported = graph.op_count()
     tell("optimize")
+    samples = tuple(islice(calibration, MEASURED_SAMPLES))
+    imported = graph.copy()
     with report.stage("optimize"):
-        report.passes = _run_passes(graph, passes, check, dump_dir)
+        pipeline = pipelines.for_precision(chosen.precision)
+        report.passes = _run_passes(graph, passes, check, dump_dir, pipeline, samples)
+    if accuracy is not None:
+        tell("measure")
+        with report.stage("measure"):
+            report.accuracy = measured(report.passes, imported, graph, samples)
+        require(report.accuracy, accuracy)
     return _build(graph, chosen, report, threads, fallback, tell)
 
 
@@ -75,9 +93,7 @@ def optimize(
     return better
 
 
-def load(
-    path: str | os.PathLike[str], *, fallback: Fallback = "error", threads: int | None = None
-) -> Program:
+def load(path: str | os.PathLike[str], *, fallback: Fallback = "error", threads: int | None = None) -> Program:
     """The program that `Program.save` wrote, built again for the target it names."""
     graph, target = artifact.load(Path(path))
     report = Report(graph.name, str(target), nodes_imported=graph.op_count())
@@ -90,14 +106,17 @@ def _run_passes(
     check: Check,
     dump_dir: str | os.PathLike[str] | None,
     pipeline: str | None = None,
+    samples: Sequence[Sample] = (),
 ) -> list[PassRecord]:
     chosen = list(parse_pipeline(pipelines.default() if pipeline is None else pipeline))
     for each in passes:
         chosen += parse_pipeline(each) if isinstance(each, str) else [each]
-    return PassManager(chosen, check, None if dump_dir is None else Path(dump_dir)).run(graph)
+    folder = None if dump_dir is None else Path(dump_dir)
+    return PassManager(chosen, check, folder, samples=samples).run(graph)
 
 
-def _build(graph: Graph, target: Target, report: Report, threads: int | None, fallback: Fallback, tell: Progress
+def _build(
+    graph: Graph, target: Target, report: Report, threads: int | None, fallback: Fallback, tell: Progress
 ) -> Program:
     backend = backend_called(target.backend)
     tell("legalize")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,6 +21,13 @@ class CheckLevel(StrEnum):
     structure = "structure"
     full = "full"
     numerics = "numerics"
+
+
+class FallbackChoice(StrEnum):
+    """What becomes of nodes the target's backend cannot run."""
+
+    error = "error"
+    reference = "reference"
 
 
 def parse_shapes(texts: Sequence[str]) -> dict[str, tuple[DimSpec, ...]]:
@@ -47,6 +55,16 @@ def load_arrays(texts: Sequence[str]) -> dict[str, Array]:
         except ValueError as error:
             raise BadInput(f"input {name!r}: {path} is no .npy file: {error}") from None
     return arrays
+
+
+def load_samples(paths: Sequence[Path]) -> Iterator[dict[str, Array]]:
+    """The arrays of each .npz file by name, read when they are asked for. BadInput for what is none."""
+    for path in paths:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                yield dict(file)
+        except (OSError, ValueError, TypeError, AttributeError, BadZipFile) as error:
+            raise BadInput(f"calibration file {path} is no .npz file: {error}") from None
 
 
 def statistics(array: Array) -> dict[str, float]:

@@ -34,8 +34,8 @@ class Placement:
         return {"parts": parts, "fallback": {why: dict(places) for why, places in self.refused.items()}}
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{backend} {count}" for backend, count in self.parts)
-        lines = [f"parts: {parts}"]
+        parts = ", then ".join(f"{count} on {backend}" for backend, count in self.parts)
+        lines = [f"nodes: {parts}"]
         for why, places in self.refused.items():
             named = ", ".join(list(places)[:3]) + (", ..." if len(places) > 3 else "")
             lines.append(f"  on {REFERENCE}: {why}: {places.total()} node(s), {named}")

@@ -13,6 +13,8 @@ from typing import Any
 from isthmus.compiler.placement import Placement
 from isthmus.ir.graph import Graph
 from isthmus.passes.manager import PassRecord
+from isthmus.passes.precision.accuracy import AccuracyReport
+from isthmus.passes.precision.decisions import PrecisionSummary
 
 
 @dataclass
@@ -34,7 +36,14 @@ class Report:
     """Size of all constants in the graph handed to the backend."""
     placement: Placement | None = None
     """Which backend runs how many nodes, and why some fall back."""
+    accuracy: AccuracyReport | None = None
+    """The error against f32, where a bound was asked for."""
     engine: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def precision(self) -> PrecisionSummary | None:
+        """What lowering precision came to, and every node kept in f32 with its reason; None where nothing lowered."""
+        return next((record.precision for record in reversed(self.passes) if record.precision is not None), None)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -62,6 +71,8 @@ class Report:
             "ops": dict(self.ops.most_common()),
             "passes": [record.as_dict() for record in self.passes],
             "placement": None if self.placement is None else self.placement.as_dict(),
+            "precision": None if self.precision is None else self.precision.as_dict(),
+            "accuracy": None if self.accuracy is None else self.accuracy.as_dict(),
             "engine": dict(self.engine),
         }
 
@@ -88,4 +99,5 @@ class Report:
             fired = "\n".join(f"{count} x {name}" for name, count in record.fired.most_common())
             before, after = str(record.nodes_before), str(record.nodes_after)
             table.add_row(record.text, f"{record.seconds * 1e3:.1f}", before, after, fired)
-        return [Text(head), table] + ([Text(str(self.placement))] if self.placement is not None else [])
+        told = (self.precision, self.placement)
+        return [Text(head), table, *(Text(str(each)) for each in told if each is not None)]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable
+from typing import Any
+
 from isthmus.ir.graph import Graph, Node, Value
 
 
@@ -24,12 +28,21 @@ def difference(a: Graph, b: Graph, *, locations: bool = False) -> str | None:
     return None
 
 
+def exact_key(attribute: Any) -> Hashable:
+    """Equal for attributes that mean the same: tells 0.0 from -0.0 and True from 1, and NaN is NaN."""
+    if isinstance(attribute, tuple):
+        return tuple(map(exact_key, attribute))
+    if isinstance(attribute, float):
+        return float, "nan" if math.isnan(attribute) else (attribute, math.copysign(1, attribute))
+    return type(attribute), attribute
+
+
 def _node_difference(a: Node, b: Node, twins: dict[Value, Value], locations: bool) -> str | None:
     if a.op is not b.op:
         return "other ops"
     if [None if v is None else twins.get(v) for v in a.operands] != list(b.operands):
         return "other operands"
-    if a.attrs != b.attrs:
+    if any(exact_key(a.attrs[name]) != exact_key(b.attrs[name]) for name in a.op.attributes):
         return f"attributes {dict(a.attrs)} and {dict(b.attrs)}"
     if [r.type for r in a.results] != [r.type for r in b.results]:
         return "other types"

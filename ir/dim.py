@@ -23,6 +23,9 @@ MAX_TERMS = 256
 MAX_DEPTH = 32
 """How deep divisions, minima and maxima may nest: text, and Python's stack, must hold them."""
 
+MAX_SIZE = 4096
+"""How many symbols an expression may spell: products and nested divisions grow exponentially in a few steps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
@@ -78,13 +81,23 @@ Monomial: TypeAlias = tuple[tuple[Atom, int], ...]
 Bounds: TypeAlias = tuple[int | None, int | None]
 
 
+def _atom_size(atom: Atom) -> int:
+    if isinstance(atom, Symbol):
+        return 1
+    args = atom.args if isinstance(atom, Extremum) else (atom.numerator, atom.divisor)
+    return 1 + sum(0 if isinstance(d, int) else d.size for d in args)
+
+
 class DimExpr:
     """A non-constant dimension in normal form. Build with arithmetic on `symbol(...)`, never directly."""
 
-    __slots__ = ("__dict__", "_hash", "terms")
+    __slots__ = ("__dict__", "_hash", "size", "terms")
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
         self.terms = terms
+        self.size = sum(_atom_size(a) * power for monomial, _ in terms for a, power in monomial)
+        if self.size > MAX_SIZE:
+            raise DimensionError(f"dimension expression spells more than {MAX_SIZE} symbols")
         self._hash = hash(terms)
 
     def __hash__(self) -> int:

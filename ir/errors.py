@@ -163,3 +163,9 @@ class BadInput(IsthmusError):
     """A program was called with missing, unknown or ill-typed inputs."""
 
     code = "E602"
+
+
+class AccuracyError(IsthmusError):
+    """Results are further from f32 than `accuracy=` allows; names the outputs and the layers where error grows."""
+
+    code = "E603"

@@ -57,6 +57,7 @@ _TERMINALS = {
     "INT": "a number",
     "SIGN": "+ or -",
     "COMPARE": "a comparison",
+    "TIMES": "* or /",
     "$END": "the end",
 }
 """What readers call the terminals of our grammars; others are called by what they match."""

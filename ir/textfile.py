@@ -28,13 +28,14 @@ _FORMAT_NAMES = {
 """What safetensors calls the element types that it can give back as numpy arrays; others travel as bytes."""
 
 
-_COMMENT_BYTES = 1 << 20
+_COMMENT_BYTES, _COMMENT_LINES = 1 << 20, 16
 
 
 def dump(graph: Graph, path: str | os.PathLike[str], *, comment: str = "") -> None:
-    """Write `graph` to `path`, under a one-line `comment` if given.
+    """Write `graph` to `path`, under a `comment` if given, and its large constants beside it.
 
-    Constants are written from where they lie, without a copy of contiguous ones.
+    Constants are written from where they lie, without a copy of contiguous ones. Where there are no large ones, the
+    file of an older dump is removed.
     """
     from safetensors.numpy import save_file
 
@@ -42,7 +43,9 @@ def dump(graph: Graph, path: str | os.PathLike[str], *, comment: str = "") -> No
     if stored:
         arrays = {key: _as_stored(constant) for key, constant in stored.items()}
         _replace(sidecar(path), lambda part: save_file(arrays, part))
-    text = (f"// {comment}\n" if comment else "") + print_graph(graph)
+    else:
+        sidecar(path).unlink(missing_ok=True)
+    text = "".join(f"// {line}\n" for line in comment.splitlines()) + print_graph(graph)
     _replace(Path(path), lambda part: part.write_text(text, "utf-8", newline="\n"))
 
 
@@ -60,12 +63,14 @@ def load(path: str | os.PathLike[str]) -> Graph:
 
 def read_comment(path: str | os.PathLike[str]) -> str:
     """The comment that `dump` put above the text, or "" where the file has none, or is no text, or is missing."""
+    lines: list[bytes] = []
     try:
         with open(path, "rb") as file:
-            first = file.readline(_COMMENT_BYTES).decode("utf-8")
+            while len(lines) < _COMMENT_LINES and (line := file.readline(_COMMENT_BYTES)).startswith(b"// "):
+                lines.append(line[3:])
+        return b"".join(lines).decode("utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError):
         return ""
-    return first.removeprefix("// ").rstrip("\n") if first.startswith("// ") else ""
 
 
 def sidecar(path: str | os.PathLike[str]) -> Path:

@@ -32,6 +32,8 @@ class Pass:
     """
 
     name: ClassVar[str]
+    rounds_numbers: ClassVar[bool] = False
+    """Whether results may move beyond their types' tolerance: such a pass measures by itself how far."""
 
     def run(self, graph: Graph, ctx: PassContext) -> bool:
         """Change `graph`; return whether anything changed."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from isthmus.ir.compare import exact_key
 from isthmus.ir.graph import Graph, Node
 from isthmus.ir.op import Trait
 from isthmus.passes.base import Pass, PassContext
@@ -19,14 +20,19 @@ class Cse(Pass):
     name: ClassVar[str] = "cse"
 
     def run(self, graph: Graph, ctx: PassContext) -> bool:
-        """Visits every node once; a large constant is hashed only when a sample of it equals another's."""
+        """Visits every node once.
+
+        A large constant is hashed only when a sample of it equals another's, and not even read while no other has its
+        type: the weights of a large model stay on disk.
+        """
+        types = Counter(node.result.type for node in graph.nodes if node.op.name == "const")
         seen: dict[Hashable, Node] = {}
         changed = False
         for node in graph.nodes:
             if node.regions:
                 for region in node.regions.values():
                     changed |= self.run(region, ctx)
-            elif not node.op.has(Trait.IMPURE):
+            elif not node.op.has(Trait.IMPURE) and not (node.op.name == "const" and types[node.result.type] == 1):
                 twin = seen.setdefault(_key(node), node)
                 if twin is not node:
                     _merge(graph, node, twin)
@@ -40,14 +46,7 @@ def _key(node: Node) -> Hashable:
     if node.op.has(Trait.COMMUTATIVE):
         operands.sort()
     types = tuple(r.type for r in node.results)
-    return id(node.op), tuple(operands), tuple(map(_exact, node.attrs.values())), types
-
-
-def _exact(attribute: Any) -> Hashable:
-    """Tells 0.0 from -0.0, and True from 1."""
-    if isinstance(attribute, float):
-        return attribute, math.copysign(1, attribute)
-    return type(attribute), attribute
+    return id(node.op), tuple(operands), tuple(map(exact_key, node.attrs.values())), types
 
 
 def _merge(graph: Graph, node: Node, twin: Node) -> None:

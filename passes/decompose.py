@@ -9,6 +9,8 @@ from typing import ClassVar
 from isthmus.ir.builder import Builder, FreshSymbols
 from isthmus.ir.errors import IRError
 from isthmus.ir.graph import Graph, Node, Value
+from isthmus.ir.precision import Policy
+from isthmus.ir.types import F32
 from isthmus.passes.base import Pass, PassContext
 
 
@@ -45,7 +47,10 @@ def _expand(graph: Graph, wanted: Callable[[Node], bool], fresh: FreshSymbols) -
 
 
 def decompose(node: Node, fresh: FreshSymbols | None = None) -> list[Node]:
-    """Replace one composite node by its decomposition; returns the nodes that stand in its place, in order."""
+    """Replace one composite node by its decomposition; returns the nodes that stand in its place, in order.
+
+    What a narrow op computes wide inside is computed in f32, between casts: its steps may overflow in the narrow type.
+    """
     graph, make = node.graph, node.op.decompose
     if graph is None or make is None:
         raise IRError(f"{node!r} is no composite that stands in a graph")
@@ -54,8 +59,14 @@ def decompose(node: Node, fresh: FreshSymbols | None = None) -> list[Node]:
     operands = list(node.operands)
     if not (node.op.operands and node.op.operands[-1].variadic):
         operands += [None] * (len(node.op.operands) - len(operands))
+    narrow = node.results[0].dtype
+    is_widened = node.op.precision.policy is Policy.WIDE and narrow.is_float and narrow.bits < F32.bits
+    if is_widened:
+        operands = [b.cast(v, dtype=F32) if v is not None and v.dtype == narrow else v for v in operands]
     made = make(b, *operands, **node.attrs)
     results: tuple[Value, ...] = (made,) if isinstance(made, Value) else tuple(made)
+    if is_widened:
+        results = tuple(b.cast(v, dtype=narrow) for v in results)
     for old, new in zip(node.results, results, strict=True):
         graph.replace_uses(old, new)
     made_nodes: list[Node] = []

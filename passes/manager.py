@@ -19,7 +19,7 @@ from isthmus.passes.dumps import Dumps
 from isthmus.passes.numerics import samples, worst_output
 from isthmus.passes.precision.decisions import PrecisionSummary
 from isthmus.passes.precision.profile import Sample
-from isthmus.passes.reproducer import read_reproducer, write_reproducer
+from isthmus.passes.reproducer import Reproducer, read_reproducer, write_reproducer
 from isthmus.passes.spec import print_pipeline
 
 __all__ = ["Check", "PassManager", "PassRecord", "read_reproducer"]
@@ -42,9 +42,9 @@ class PassRecord:
     precision: PrecisionSummary | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The record in plain dicts, strings and numbers."""
-        precision = None if self.precision is None else self.precision.as_dict()
-        return {**vars(self), "fired": dict(self.fired.most_common()), "precision": precision}
+        """The record in plain dicts, strings and numbers; reports show `precision` once for all passes."""
+        told = {name: value for name, value in vars(self).items() if name != "precision"}
+        return {**told, "fired": dict(self.fired.most_common())}
 
     def __str__(self) -> str:
         fired = "".join(f"\n  {times} x {name}" for name, times in self.fired.most_common())
@@ -74,14 +74,14 @@ class PassManager:
         _take_touched(graph)
         dumps = None if self.dump_dir is None else Dumps(self.dump_dir, graph)
         records = []
-        for each in self.passes:
-            record = self._run_one(each, graph)
+        for i, each in enumerate(self.passes):
+            record = self._run_one(each, self.passes[i + 1 :], graph)
             records.append(record)
             if dumps is not None and record.changed:
                 dumps.after(each.name, graph)
         return records
 
-    def _run_one(self, each: Pass, graph: Graph) -> PassRecord:
+    def _run_one(self, each: Pass, then: Sequence[Pass], graph: Graph) -> PassRecord:
         keep = self._reproducers is not None or self.check == "numerics"
         before = graph.copy() if keep else None
         ctx, nodes_before = PassContext(self.samples), graph.op_count()
@@ -93,10 +93,10 @@ class PassManager:
             touched = _take_touched(graph)
             self._verify(graph, touched)
             changed = claimed or bool(touched)
-            if self.check == "numerics" and changed and before is not None:
+            if self.check == "numerics" and changed and before is not None and not each.rounds_numbers:
                 _compare(each, before, graph)
         except Exception as error:
-            raise self._failure(each, error, before) from error
+            raise self._failure(each, then, error, before) from error
         text = print_pipeline((each,))
         return PassRecord(each.name, text, changed, seconds, nodes_before, graph.op_count(), ctx.fired, ctx.precision)
 
@@ -109,14 +109,15 @@ class PassManager:
             return
         verify(graph, touched if self.check == "structure" else None)
 
-    def _failure(self, each: Pass, error: Exception, before: Graph | None) -> PassError:
+    def _failure(self, each: Pass, then: Sequence[Pass], error: Exception, before: Graph | None) -> PassError:
         text = print_pipeline((each,))
         kind = type(error) if isinstance(error, PassError) else PassError
         reason = error.reason if isinstance(error, IsthmusError) else f"{type(error).__name__}: {error}"
         where = error.where if isinstance(error, IsthmusError) else ""
         hint = error.hint if isinstance(error, IsthmusError) else ""
         if self._reproducers is not None and before is not None:
-            path = write_reproducer(self._reproducers, text, before)
+            left = Reproducer(text, before, print_pipeline(then), self.check)
+            path = write_reproducer(self._reproducers, left)
             hint = f"{hint}; " * bool(hint) + f"replay it with `isthmus opt {path}`"
         return kind(f"pass {text!r} failed: {reason}", where=where, hint=hint)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from isthmus.ir.graph import Node, Value
 
 if TYPE_CHECKING:
-    from isthmus.passes.pattern import OpPattern, Pattern
+    from isthmus.passes.pattern import OpPattern
 
 Then: TypeAlias = Callable[[], bool]
 """What is left to match; a pattern that admits a value calls it, and takes its captures back where it fails."""
@@ -22,7 +22,7 @@ class Matching:
         self.nodes: list[Node] = []
         self.explaining = explaining
         self.reason = "nothing matches"
-        self._same: dict[Pattern, Value] = {}
+        self._same: dict[OpPattern, Node] = {}
         self._depth = (-1, 0)
 
     def capture(self, name: str, found: Any, then: Then) -> bool:
@@ -37,19 +37,18 @@ class Matching:
         del self.captured[name]
         return False
 
-    def enter(self, pattern: OpPattern, node: Node, value: Value | None, then: Then) -> bool:
-        """Continue with `node` among the matched ones; a pattern met again must meet the same value."""
+    def enter(self, pattern: OpPattern, node: Node, then: Then) -> bool:
+        """Continue with `node` among the matched ones; a pattern met again must meet the same node."""
         self.nodes.append(node)
-        if value is not None:
-            self._same[pattern] = value
+        self._same[pattern] = node
         if then():
             return True
         self.nodes.pop()
-        self._same.pop(pattern, None)
+        del self._same[pattern]
         return False
 
-    def met(self, pattern: OpPattern) -> Value | None:
-        """The value an operation pattern already stands for."""
+    def met(self, pattern: OpPattern) -> Node | None:
+        """The node an operation pattern already stands for."""
         return self._same.get(pattern)
 
     def no(self, reason: Callable[[], str]) -> bool:

@@ -123,7 +123,7 @@ def _draw(value: Value, rng: np.random.Generator, bindings: Mapping[str, int], h
 
 def _spoil(array: Array, rng: np.random.Generator, kind: str, dtype: DType) -> None:
     """Overwrite about a sixteenth of the elements, at least one."""
-    info: Any = ml_dtypes.finfo(dtype.numpy)  # type: ignore[no-untyped-call]
+    info: Any = ml_dtypes.finfo(dtype.numpy)
     low = float(info.smallest_subnormal)
     choices = {
         "nan": [np.nan],

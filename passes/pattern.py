@@ -98,7 +98,11 @@ class Number(Pattern):
     def _fits(self, value: Value) -> bool:
         if isinstance(self.number, bool) or value.dtype.name == "bool":
             return isinstance(self.number, bool) and value.dtype.name == "bool"
-        return value.dtype.is_float or float(self.number).is_integer()
+        if value.dtype.is_float:
+            return True
+        bits, signed = value.dtype.bits, value.dtype.kind == "int"
+        low, high = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)
+        return float(self.number).is_integer() and low <= self.number < high
 
     def producers(self) -> frozenset[str]:
         """Constants."""
@@ -179,6 +183,8 @@ class OpPattern(Pattern):
         self.attrs = attrs
         self.rest = rest
         self.index = 0
+        self.node: OpPattern = self
+        """The pattern that stands for the whole node, of which this is one result."""
         expected = {} if rest is not None else {a.name: a.default for a in op.attributes.values()}
         self._literals = {n: v for n, v in {**expected, **attrs}.items() if not isinstance(v, Var)}
         found = (p.producers() for p in self.operands if p is not None)
@@ -192,24 +198,24 @@ class OpPattern(Pattern):
         if not self.op.several:
             raise RuleError(f"{self.op.name} has one result, which is the pattern itself")
         twin = OpPattern(self.op, self.operands, self.attrs, self.rest)
-        twin.index = index
+        twin.index, twin.node = index, self.node
         return twin
 
     def admit(self, value: Value | None, m: Matching, then: Then) -> bool:
         """Values that such a node makes."""
-        if (known := m.met(self)) is not None:
-            return then() if known is value else m.no(lambda: f"{value!r} should be {known!r} again")
         node = None if value is None else value.node
+        if (known := m.met(self.node)) not in (None, node):
+            return m.no(lambda: f"{value!r} should be made by {known!r} again")
         if node is None or node.op is not self.op:
             return m.no(lambda: f"{value!r} is not made by {self.op.name}")
         assert value is not None
         if value.index != self.index:
             return m.no(lambda: f"{value!r} is not result {self.index} of {self.op.name}")
-        return self.admit_node(node, m, then, value)
+        return then() if known is not None else self.admit_node(node, m, then)
 
-    def admit_node(self, node: Node, m: Matching, then: Then, value: Value | None = None) -> bool:
+    def admit_node(self, node: Node, m: Matching, then: Then) -> bool:
         """Match a node of this op, whichever its result."""
-        return m.enter(self, node, value, lambda: self._attributes(node, m, lambda: self._operands(node, m, then)))
+        return m.enter(self.node, node, lambda: self._attributes(node, m, lambda: self._operands(node, m, then)))
 
     def _attributes(self, node: Node, m: Matching, then: Then) -> bool:
         captures = [(v.name, node.attrs[name]) for name, v in self.attrs.items() if isinstance(v, Var)]

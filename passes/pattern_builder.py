@@ -30,7 +30,7 @@ class PatternBuilder:
         op = ops.TABLE.get(name.removesuffix("_"))
         if op is None:
             raise RuleError(f"a pattern uses {name!r}, which the op table has not")
-        return lambda *operands, **attrs: _op_pattern(op, operands, attrs)
+        return lambda *operands, **attrs: op_pattern(op, operands, attrs)
 
 
 def as_pattern(item: Any) -> Pattern:
@@ -42,7 +42,8 @@ def as_pattern(item: Any) -> Pattern:
     raise RuleError(f"{item!r} cannot stand for an operand", hint="use a captured value, a builder call or a number")
 
 
-def _op_pattern(op: Op, operands: Sequence[Any], given: Mapping[str, Any]) -> OpPattern:
+def op_pattern(op: Op, operands: Sequence[Any], given: Mapping[str, Any]) -> OpPattern:
+    """The pattern of a node; `given` are its attributes, and under "**" the variable for those not given."""
     attrs = {name.removesuffix("_"): value for name, value in given.items() if name != "**"}
     rest = given.get("**")
     if op.regions:

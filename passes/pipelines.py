@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 Pipeline: TypeAlias = tuple[tuple[str, str], ...]
@@ -19,6 +20,17 @@ DEFAULT: Pipeline = (
     ("dce", "nothing unused reaches a backend"),
 )
 
+PRECISION: Mapping[str, Pipeline] = {
+    name: (
+        (f"lower-precision{{dtype={dtype},seeded=1}}", "after fusion: larger ops are computed in f32 inside"),
+        ("canonicalize", "casts that meet cancel"),
+        ("cse", "the same constant may have been converted twice"),
+        ("dce", "f32 constants nobody uses any more"),
+    )
+    for name, dtype in (("fp16", "f16"), ("bf16", "bf16"))
+}
+"""Precision in a target's name -> what runs after the default pipeline."""
+
 
 def as_text(pipeline: Pipeline) -> str:
     """The pipeline as `parse_pipeline` reads it."""
@@ -28,3 +40,8 @@ def as_text(pipeline: Pipeline) -> str:
 def default() -> str:
     """The text of the default pipeline: exact rules only."""
     return as_text(DEFAULT)
+
+
+def for_precision(name: str) -> str:
+    """The text of the pipeline for a target's precision: the default one, and what lowers precision where it is."""
+    return as_text(DEFAULT + PRECISION.get(name, ()))

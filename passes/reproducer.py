@@ -1,8 +1,14 @@
-"""Reproducers: what a pass that failed leaves behind, to be replayed."""
+"""Reproducers: what a pass that failed leaves behind, to be replayed. The IR before the pass, under
+
+// pipeline: fuse
+// then: cse,dce
+// check: numerics
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from isthmus.ir.errors import TextError
 from isthmus.ir.graph import Graph
@@ -11,11 +17,21 @@ from isthmus.ir.textfile import dump, load, read_comment
 _MARK = "pipeline: "
 
 
-def write_reproducer(folder: Path, pipeline: str, graph: Graph) -> Path:
-    """A file that holds the pipeline that failed and the graph it failed on; returns its path."""
+class Reproducer(NamedTuple):
+    """The pass that failed, as pipeline text, the graph it failed on, what was to come after, how it was watched."""
+
+    pipeline: str
+    graph: Graph
+    then: str = ""
+    check: str = "full"
+
+
+def write_reproducer(folder: Path, reproducer: Reproducer) -> Path:
+    """Write the file; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "reproducer.isth"
-    dump(graph, path, comment=f"{_MARK}{pipeline}")
+    facts = {"pipeline": reproducer.pipeline, "then": reproducer.then, "check": reproducer.check}
+    dump(reproducer.graph, path, comment="\n".join(f"{name}: {text}" for name, text in facts.items()))
     return path
 
 
@@ -24,9 +40,10 @@ def is_reproducer(path: Path) -> bool:
     return path.suffix == ".isth" and read_comment(path).startswith(_MARK)
 
 
-def read_reproducer(path: Path | str) -> tuple[str, Graph]:
-    """The pipeline text and the graph of a reproducer. TextError for other files."""
+def read_reproducer(path: Path | str) -> Reproducer:
+    """What `write_reproducer` wrote. TextError for other files."""
     comment = read_comment(path)
     if not comment.startswith(_MARK):
         raise TextError("the file names no pipeline", where=str(path), hint=f"it must start with '// {_MARK}...'")
-    return comment.removeprefix(_MARK).strip(), load(path)
+    facts = dict(line.split(": ", 1) for line in comment.splitlines() if ": " in line)
+    return Reproducer(facts["pipeline"].strip(), load(path), facts.get("then", ""), facts.get("check", "full"))

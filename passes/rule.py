@@ -11,13 +11,13 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 from isthmus.ir.builder import Builder
 from isthmus.ir.errors import RuleError
 from isthmus.ir.graph import Graph, Node, Value
 from isthmus.passes.matching import Matching
-from isthmus.passes.pattern import AnyOf, OpPattern, Var
+from isthmus.passes.pattern import AnyOf, OpPattern, Pattern, Var
 from isthmus.passes.pattern_builder import PatternBuilder, as_pattern
 
 
@@ -42,19 +42,24 @@ class Match:
     captured: Mapping[str, Any]
 
 
+Replacing: TypeAlias = Callable[[Builder, Node, Mapping[str, Any]], Value | Sequence[Value]]
+"""Builds what replaces a root, from what was captured."""
+Condition: TypeAlias = Callable[[Node, Mapping[str, Any]], bool | str | None]
+"""None or True to accept a root with what was captured, or the reason to refuse."""
+
+
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """A law by name. Make one with `rule(...)`."""
+    """A law by name. Make one with `rule(...)`, or write it as text (`rule_text`)."""
 
     name: str
     exactness: Exactness
     roots: Mapping[str, tuple[OpPattern, ...]]
     """Op of the root -> the alternatives with that root."""
-    replace: Callable[..., Value | Sequence[Value]]
-    where: Callable[..., bool | str | None] | None
+    replace: Replacing
+    where: Condition | None
     shared: bool
     variables: tuple[str, ...]
-    _asks: tuple[tuple[str, ...], tuple[str, ...]]
 
     def match(self, root: Node, makers: frozenset[str] | None = None) -> Match | None:
         """The match with this root, if there is one. `makers` saves asking which ops make its operands."""
@@ -70,7 +75,7 @@ class Rule:
 
     def build(self, b: Builder, match: Match) -> tuple[Value, ...]:
         """The replacement for the root's results, built with `b`."""
-        made = self.replace(b, *(self._ask(name, match.root, match.captured) for name in self._asks[0]))
+        made = self.replace(b, match.root, match.captured)
         return (made,) if isinstance(made, Value) else tuple(made)
 
     def _match(self, root: Node, m: Matching, makers: frozenset[str] | None) -> Match | None:
@@ -88,13 +93,13 @@ class Rule:
         if self.where is None:
             return True
         captured = {name: m.captured.get(name) for name in self.variables}
-        answer = self.where(*(self._ask(name, root, captured) for name in self._asks[1]))
+        answer = self.where(root, captured)
         if answer is None or answer is True:
             return True
         return _refuse(m, answer or "its condition does not hold")
 
-    def _ask(self, name: str, root: Node, captured: Mapping[str, Any]) -> Any:
-        return root if name == "root" else captured[name]
+    def __str__(self) -> str:
+        return self.name
 
     def __repr__(self) -> str:
         return f"Rule({self.name!r}, {self.exactness.value})"
@@ -117,17 +122,35 @@ def rule(
     """
     variables = tuple(inspect.signature(match).parameters)[1:]
     try:
-        pattern = as_pattern(match(PatternBuilder(), *map(Var, variables)))
-        options = pattern.options if isinstance(pattern, AnyOf) else (pattern,)
-        roots: dict[str, tuple[OpPattern, ...]] = {}
-        for option in options:
-            if not isinstance(option, OpPattern):
-                raise RuleError("a pattern must be an op, or several alternatives")
-            roots[option.op.name] = (*roots.get(option.op.name, ()), option)
-        asks = (_parameters(replace, variables, skip=1), () if where is None else _parameters(where, variables))
+        roots = roots_of(as_pattern(match(PatternBuilder(), *map(Var, variables))))
+        asked = _parameters(replace, variables, skip=1)
+        condition = None if where is None else _condition(where, _parameters(where, variables))
     except RuleError as error:
         raise RuleError(error.reason, where=f"rule {name!r}", hint=error.hint) from error
-    return Rule(name, exactness, roots, replace, where, shared, variables, asks)
+
+    def build(b: Builder, root: Node, captured: Mapping[str, Any]) -> Value | Sequence[Value]:
+        made: Value | Sequence[Value] = replace(b, *(_answer(each, root, captured) for each in asked))
+        return made
+
+    return Rule(name, exactness, roots, build, condition, shared, variables)
+
+
+def roots_of(pattern: Pattern) -> dict[str, tuple[OpPattern, ...]]:
+    """The alternatives of a rule's whole pattern, by the op of their root. RuleError where one is no op."""
+    roots: dict[str, tuple[OpPattern, ...]] = {}
+    for option in pattern.options if isinstance(pattern, AnyOf) else (pattern,):
+        if not isinstance(option, OpPattern):
+            raise RuleError("a pattern must be an op, or several alternatives")
+        roots[option.op.name] = (*roots.get(option.op.name, ()), option)
+    return roots
+
+
+def _condition(where: Callable[..., bool | str | None], asked: Sequence[str]) -> Condition:
+    return lambda root, captured: where(*(_answer(name, root, captured) for name in asked))
+
+
+def _answer(name: str, root: Node, captured: Mapping[str, Any]) -> Any:
+    return root if name == "root" else captured[name]
 
 
 def makers_of(node: Node) -> frozenset[str]:

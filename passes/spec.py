@@ -36,7 +36,10 @@ def parse_pipeline(text: str, passes: Mapping[str, type[Pass]] | None = None) ->
 
 
 def print_pipeline(passes: Sequence[Pass]) -> str:
-    """The text that parses to `passes`; shows only options that differ from their defaults."""
+    """The text that parses to `passes`; shows only options that differ from their defaults.
+
+    Options that text cannot spell (rules written in Python) are shown by name.
+    """
     return ",".join(map(_print_pass, passes))
 
 
@@ -78,10 +81,9 @@ def _print_value(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{','.join(map(_print_value, value))}]"
     if isinstance(value, str):
-        return (
-            value if re.fullmatch(r"[A-Za-z_][\w-]*", value) and value not in ("true", "false") else json.dumps(value)
-        )
-    return json.dumps(value)
+        bare = re.fullmatch(r"[A-Za-z_./][\w./-]*", value) and value not in ("true", "false")
+        return value if bare else json.dumps(value)
+    return json.dumps(value, default=str)
 
 
 @cache

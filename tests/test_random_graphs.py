@@ -1,14 +1,14 @@
 """Random graphs through everything: text, passes and OpenVINO must keep their meaning.
 
 What counts as the same numbers is explained in `tests.support.conditioning`: tolerances are those of the element type,
-and rounding noise measured on the very graph decides where less can be asked.
+and rounding noise measured on the very graph decides where less can be asked (2 % of the outputs of drawn graphs).
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from isthmus.backends.base import BuildOptions
@@ -32,10 +32,13 @@ settings.register_profile(
     derandomize=True,
     deadline=None,
     database=None,
+    phases=[Phase.generate],  # shrinking would take minutes; the graphs are small enough to read
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 STEADY = settings.get_profile("random graphs")
-PIPELINES = (pipelines.default(), *(each.name for each in OURS))
+OTHERS = ("lower-precision", "rewrite")
+"""One moves numbers on purpose, one does nothing without the rules it is given."""
+PIPELINES = (pipelines.default(), *(each.name for each in OURS if each.name not in OTHERS))
 
 
 def text_of(graph: Graph) -> str:
@@ -50,7 +53,7 @@ def test_graphs_verify_and_print_and_parse(graph: Graph) -> None:
     assert difference(graph, again, locations=True) is None, text_of(graph)
 
 
-@settings(STEADY, max_examples=120)
+@settings(STEADY, max_examples=250)
 @given(graphs())
 def test_passes_keep_the_numbers(graph: Graph) -> None:
     assert_passes_keep(graph)
@@ -74,18 +77,49 @@ def assert_kept(graph: Graph, pipeline: str, known: list[tuple[Inputs, dict[str,
         assert not wrong, f"{pipeline} moves {wrong} for {inputs}{text_of(graph)}"
 
 
-@settings(STEADY, max_examples=150)
+@settings(STEADY, max_examples=300)
 @given(graphs())
 def test_openvino_agrees(graph: Graph) -> None:
     assert_openvino_agrees(graph)
 
 
 @pytest.mark.parametrize("family", [m.__name__.rpartition(".")[2] for m in ops.FAMILIES])
-@settings(STEADY, max_examples=30)
+@settings(STEADY, max_examples=40)
 @given(data=st.data())
 def test_every_row_is_drawn(family: str, data: st.DataObject) -> None:
     rows = [row.name for row in ops.TABLE.values() if row.family == family]
     assert_openvino_agrees(data.draw(graphs(4, rows)))
+
+
+LOOP = """%y: f32[3] = loop(%t, %c, %x, %x) {carried = 1} body (%i: i64[], %a: f32[3], %s: f32[3]) {
+  %b: f32[3] = add(%a, %s)
+  %m = const bool[] true
+  return m: %m, b: %b
+}"""
+FOUND = {
+    "dead but for its size": "%h: f32[], %l: f32[] { %v: f32[u] = dynamic_iota(%l, %h, %h) %y: i64[1] = shape_of(%v)",
+    "tiled scalar": "%x: f32[] { %y: f32[] = tile(%x) {repeats = []}",
+    "padded scalar": "%x: f32[] { %y: f32[] = pad(%x) {pads = []}",
+    "gathered from nothing": "%x: f32[0, 3] { %i = const i64[] -1 %y: f32[0] = gather(%x, %i) {axis = 1}",
+    "window that fits nowhere": "%x: f32[1, 3, 1] { %y: f32[1, 3, 0] = max_pool(%x) "
+    "{kernel = [2], strides = [1], pads = [[0, 0]], dilations = [1], ceil_mode = false}",
+    "loop that never runs": f"%x: f32[3] {{ %t = const i64[] 4 %c = const bool[] false {LOOP}",
+    "loop without trips": f"%x: f32[3] {{ %t = const i64[] 0 %c = const bool[] true {LOOP}",
+    "scan with a constant": """%x: f32[3], %xs: f32[5, 3] { %f = const f32[3] [0.5, 2.0, 1.0]
+%y: f32[3] = scan(%x, %xs, %f) {carried = 1, scanned = 1} body (%a: f32[3], %e: f32[3], %f: f32[3]) {
+  %m: f32[3] = mul(%a, %f)
+  %s: f32[3] = add(%m, %e)
+  return s: %s
+}""",
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_stays_fixed(name: str) -> None:
+    bounds = " where u: 0.. {" if "[u]" in FOUND[name] else " {"
+    graph = parse(f"graph @found({FOUND[name].replace(' {', ')' + bounds, 1)} return y: %y }}")
+    assert_passes_keep(graph)
+    assert_openvino_agrees(graph)
 
 
 def assert_openvino_agrees(graph: Graph) -> None:

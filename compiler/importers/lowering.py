@@ -30,8 +30,8 @@ class Lowering:
     most: int | None
     """How many may be; None is any number."""
     attributes: Mapping[str, Attribute]
-    takes_lists: bool = False
-    """Whether an input may be a list of tensors."""
+    lists: frozenset[int] = frozenset()
+    """The inputs, by position, that are lists of tensors."""
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """The function itself, so that lowerings can be written in terms of each other."""
@@ -64,10 +64,11 @@ def lowers(*ops: str, since: int = 1) -> Callable[[Callable[..., Any]], Lowering
 
     def mark(function: Callable[..., Any]) -> Lowering:
         hints = typing.get_type_hints(function)
-        least, most, takes_lists = 0, 0, False
+        least, most, lists = 0, 0, set()
         attributes = {}
         for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
-            takes_lists = takes_lists or _is_list(hints[name])
+            if _is_list(hints[name]):
+                lists.add(most)
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 most = -1
             elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
@@ -75,7 +76,7 @@ def lowers(*ops: str, since: int = 1) -> Callable[[Callable[..., Any]], Lowering
             else:
                 most += 1
                 least += parameter.default is inspect.Parameter.empty
-        return Lowering(ops, since, function, least, None if most < 0 else most, attributes, takes_lists)
+        return Lowering(ops, since, function, least, None if most < 0 else most, attributes, frozenset(lists))
 
     return mark
 

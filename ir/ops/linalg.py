@@ -92,12 +92,32 @@ def einsum(*xs: Float, equation: str) -> Array:
     return product
 
 
+def _share(kv: TensorType | Array, q: TensorType | Array) -> int:
+    """How many heads of q read each head of k or v; 1 where the head counts are equal or broadcast."""
+    heads, given = _heads(q), _heads(kv)
+    if equal(heads, given) is True or 1 in (heads, given):
+        return 1
+    if not isinstance(heads, int) or not isinstance(given, int):
+        raise TypeRuleError(f"whether {given} heads serve {heads} is not known", hint="head counts must be numbers")
+    if heads % given:
+        raise TypeRuleError(f"{given} heads cannot serve {heads}")
+    return heads // given
+
+
+def _heads(x: TensorType | Array) -> Dim:
+    return x.shape[-3] if len(x.shape) > 2 else 1
+
+
+def _batch_of(kv: TensorType, q: TensorType) -> tuple[Dim, ...]:
+    return (*kv.shape[:-3], q.shape[-3]) if _share(kv, q) > 1 else kv.shape[:-2]
+
+
 def _attention(q: TensorType, k: TensorType, v: TensorType, mask: TensorType | None, **_: Any) -> TensorType:
     if min(q.rank, k.rank, v.rank) < 2:
         raise TypeRuleError(f"q {q}, k {k} and v {v} must have rank 2 or more")
     check_same("last sizes of q and k", q.shape[-1], k.shape[-1])
     check_same("lengths of k and v", k.shape[-2], v.shape[-2])
-    batch = broadcast(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    batch = broadcast(q.shape[:-2], *(_batch_of(each, q) for each in (k, v)))
     scores = (*batch, q.shape[-2], k.shape[-2])
     if mask is not None and len(broadcast(scores, mask.shape)) != len(scores):
         raise TypeRuleError(f"mask {mask} has more dimensions than the scores [{', '.join(map(str, scores))}]")
@@ -109,8 +129,10 @@ def attention(q: Float, k: Float, v: Float, mask: Float | None = None, *, scale:
     """softmax(scale * q @ k^T + mask) @ v (arXiv:1706.03762).
 
     q [..., L, E], k [..., S, E], v [..., S, Ev], leading dimensions broadcast; the additive mask broadcasts against
-    [..., L, S]. `causal` lets position i see positions 0..i only.
+    [..., L, S]. `causal` lets position i see positions 0..i only. Where k and v have fewer heads (dimension -3) than q,
+    consecutive heads of q share one: head h of H reads head h // (H // Hk).
     """
+    k, v = (np.repeat(each, _share(each, q), axis=-3) if _share(each, q) > 1 else each for each in (k, v))
     scores = np.matmul(q, np.swapaxes(k, -1, -2)) * np.asarray(scale, q.dtype)
     if mask is not None:
         scores = scores + mask
@@ -121,6 +143,7 @@ def attention(q: Float, k: Float, v: Float, mask: Float | None = None, *, scale:
 
 @attention.decomposition
 def _(b: Builder, q: Value, k: Value, v: Value, mask: Value | None = None, *, scale: float, causal: bool) -> Value:
+    k, v = (_repeated(b, each, _share(each.type, q.type)) for each in (k, v))
     swap = (*range(k.rank - 2), k.rank - 1, k.rank - 2)
     scores = b.mul(b.matmul(q, b.transpose(k, perm=swap)), scale)
     if mask is not None:
@@ -130,3 +153,39 @@ def _(b: Builder, q: Value, k: Value, v: Value, mask: Value | None = None, *, sc
         seen = b.trilu(b.full(b.const(True), shape=square), upper=False)
         scores = b.where(seen, scores, -np.inf)
     return b.matmul(b.softmax(scores, axis=scores.rank - 1), v)
+
+
+def _repeated(b: Builder, x: Value, share: int) -> Value:
+    """Each head of x `share` times in a row."""
+    if share == 1:
+        return x
+    *batch, heads, length, size = x.shape
+    apart = b.reshape(x, shape=(*batch, heads, 1, length, size))
+    wide = b.expand(apart, shape=(*batch, heads, share, length, size))
+    return b.reshape(wide, shape=(*batch, heads * share, length, size))
+
+
+def _rotary(x: TensorType, cos: TensorType, sin: TensorType) -> TensorType:
+    if x.rank < 1 or not isinstance(size := x.shape[-1], int) or size % 2:
+        raise TypeRuleError(f"the last size of x {x} must be an even number")
+    if broadcast(x.shape, cos.shape, sin.shape) != x.shape:
+        raise TypeRuleError(f"cos {cos} and sin {sin} must broadcast to x {x}")
+    return x
+
+
+@op(infer=_rotary, traits=_COMPOSITE)
+def rotary_embedding(x: Float, cos: Float, sin: Float) -> Array:
+    """x * cos + turned * sin, where turned is the second half of the last dimension, negated, and then the first half.
+
+    Turns each pair (x[i], x[i + E/2]) by its position's angle (arXiv:2104.09864); cos and sin broadcast to x [..., E].
+    """
+    first, second = np.split(x, 2, axis=-1)
+    return x * cos + np.concatenate([-second, first], axis=-1) * sin
+
+
+@rotary_embedding.decomposition
+def _(b: Builder, x: Value, cos: Value, sin: Value) -> Value:
+    axis, half = x.rank - 1, x.shape[-1] // 2
+    first, second = b.split(x, axis=axis, sizes=(half, half))
+    turned = b.concat(b.neg(second), first, axis=axis)
+    return b.add(b.mul(x, cos), b.mul(turned, sin))

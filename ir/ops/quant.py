@@ -21,14 +21,15 @@ def _quantize(x: TensorType, scale: TensorType, zero_point: TensorType, *, axis:
 def quantize(x: Float, scale: Float, zero_point: Quantized, *, axis: int | None = None) -> Array:
     """round(x / scale) + zero_point, ties to even, saturated to zero_point's type, which the result has.
 
-    To an 8-bit float, x / scale is rounded once, by that type. scale and zero_point are scalars, or vectors along `axis`.
+    To an 8-bit float, x / scale is rounded once, by that type. scale and zero_point are scalars, or vectors along
+    `axis`.
     """
     levels = x / _along(scale, axis, x.ndim)
     offset = _along(zero_point, axis, x.ndim).astype(np.float32)
     if dtype_of(zero_point).is_float:
-        limit = float(ml_dtypes.finfo(zero_point.dtype).max)  # type: ignore[no-untyped-call]
+        limit = float(ml_dtypes.finfo(zero_point.dtype).max)
         return np.clip(levels + offset, -limit, limit)
-    info = ml_dtypes.iinfo(zero_point.dtype)  # type: ignore[no-untyped-call]
+    info = ml_dtypes.iinfo(zero_point.dtype)
     return np.clip(np.rint(levels) + offset, int(info.min), int(info.max))
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from isthmus.ir.graph import Graph
 from isthmus.passes.precision.compare import Comparison, LayerError
-from isthmus.passes.precision.narrow import Narrow
 
 
 @dataclass(frozen=True)
@@ -19,9 +18,9 @@ class AccuracyReport:
     samples: int
 
     @staticmethod
-    def of(reference: Graph, found: Comparison, narrow: Narrow, samples: int) -> AccuracyReport:
+    def of(reference: Graph, found: Comparison, samples: int) -> AccuracyReport:
         """The report on a comparison with the graph `reference`."""
-        return AccuracyReport(found.outputs, tuple(found.worst_layers(reference, narrow.ulp)), samples)
+        return AccuracyReport(found.outputs, tuple(found.worst_layers(reference)), samples)
 
     @property
     def error(self) -> float:

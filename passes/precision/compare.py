@@ -13,6 +13,8 @@ from isthmus.ir.types import Array
 from isthmus.passes.numerics import relative_error
 from isthmus.passes.precision.profile import Profile, Sample, holes, picked
 
+_ROUNDING = 2.0**-11
+
 
 @dataclass(frozen=True)
 class LayerError:
@@ -49,9 +51,9 @@ class Comparison:
         """The worst output's error."""
         return max(self.outputs.values(), default=0.0)
 
-    def growth(self, node: Node, ulp: float) -> float:
-        """How many times the error of its operands a node's result has; rounding alone counts as `ulp`."""
-        return self.made(node) / max(self.taken(node), ulp)
+    def growth(self, node: Node) -> float:
+        """How many times the error of its operands a node's result has; none counts as rounding to f16."""
+        return self.made(node) / max(self.taken(node), _ROUNDING)
 
     def made(self, node: Node) -> float:
         """The worst error of the node's results."""
@@ -61,13 +63,13 @@ class Comparison:
         """The worst error of the node's operands."""
         return max((self.errors.get(v, 0.0) for v in node.inputs if v.constant is None), default=0.0)
 
-    def worst_layers(self, graph: Graph, ulp: float, count: int = 5) -> list[LayerError]:
+    def worst_layers(self, graph: Graph, count: int = 5) -> list[LayerError]:
         """The layers of the reference graph at which the error grows most."""
         added = [(self.made(n) - self.taken(n), i, n) for i, n in enumerate(graph.walk()) if n.op.name != "const"]
         worst = sorted((each for each in added if each[0] > 0), key=lambda each: (-each[0], each[1]))[:count]
         return [
             LayerError(
-                n.op.name, n.results[0].name, str(n.loc) if n.loc else "", self.made(n), round(self.growth(n, ulp), 2)
+                n.op.name, n.results[0].name, str(n.loc) if n.loc else "", self.made(n), round(self.growth(n), 2)
             )
             for _, _, n in worst
         ]

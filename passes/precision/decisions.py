@@ -43,6 +43,8 @@ class PrecisionSummary:
     lowered: int
     kept: tuple[PrecisionDecision, ...]
     casts: int
+    masks: tuple[str, ...] = ()
+    """Nodes whose additive mask ends at a finite number of the narrow type, instead of at one only f32 has."""
     accuracy: AccuracyReport | None = None
     """The error, where samples were run."""
 
@@ -53,13 +55,14 @@ class PrecisionSummary:
     def as_dict(self) -> dict[str, object]:
         """The summary in plain values."""
         kept = [each.as_dict() for each in self.kept]
-        counts = {"dtype": self.dtype, "lowered": self.lowered, "casts": self.casts}
+        counts = {"dtype": self.dtype, "lowered": self.lowered, "casts": self.casts, "masks": list(self.masks)}
         return {**counts, "kept": kept, "accuracy": None if self.accuracy is None else self.accuracy.as_dict()}
 
     def __str__(self) -> str:
         head = f"{self.lowered} nodes in {self.dtype}, {len(self.kept)} kept in f32, {self.casts} casts"
         kept = [f"  {count} x {op}: {reason}" for count, op, reason in self.reasons()]
-        return "\n".join([head, *kept, *([] if self.accuracy is None else [str(self.accuracy)])])
+        masks = [f"  masks end at a finite number of {self.dtype} in {len(self.masks)} nodes"] if self.masks else []
+        return "\n".join([head, *kept, *masks, *([] if self.accuracy is None else [str(self.accuracy)])])
 
 
 def grouped(decisions: Iterable[PrecisionDecision]) -> list[tuple[int, str, str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from isthmus.ir.graph import Graph, Node, Value
-from isthmus.ir.types import F32
+from isthmus.ir.types import F32, Array
 from isthmus.passes.precision.narrow import Narrow
 from isthmus.passes.precision.profile import Profile
 from isthmus.passes.precision.ranges import UNKNOWN, Range, Ranges, known_ranges
@@ -18,6 +18,8 @@ _MARGIN = 2.0
 """Other inputs may reach further than those measured, by this factor."""
 _ROOM = 16.0
 """What a value nothing is known of may reach: a weight must leave room for products with it."""
+_SMALL = 2.0**-8
+"""Constants that reach further lose nothing that matters beside their largest elements."""
 _SHIFT = 2.0**-4
 """The largest absolute error in an exponent that is worth less than the precision of the result."""
 
@@ -139,9 +141,7 @@ def _constant_refusal(node: Node, index: int, value: Value, narrow: Narrow, fact
         return f"holds {_farthest(seen):.3g}, {narrow} ends at {narrow.largest:.5g}"
     if not narrow.is_cramped or seen.peak == 0.0:
         return None
-    flat = array.reshape(-1)
-    scale = seen.peak * float(np.sqrt(np.mean(np.square(flat / np.float32(seen.peak), where=np.isfinite(flat)))))
-    if scale < narrow.smallest / 4:
+    if seen.peak < _SMALL and _magnitude(array) < narrow.smallest / 4:
         return f"of magnitude {seen.peak:.3g} vanishes in {narrow}"
     room = narrow.largest / seen.peak
     if node.op.precision.policy.name == "LOW" and room < _ROOM and facts.measured(node.results[0]) is None:
@@ -157,7 +157,8 @@ def _range_refusal(value: Value, narrow: Narrow, facts: Facts, *, ceiling_only: 
             return f"reaches {peak:.4g} as measured, {narrow} ends at {narrow.largest:.5g}"
         if 0.0 < seen.peak < narrow.smallest * _MARGIN:
             return f"stays below {seen.peak:.3g} as measured, which vanishes in {narrow}"
-    if known.reached > narrow.largest and (known.high > narrow.largest or not ceiling_only):
+    is_above = narrow.largest < known.high < math.inf
+    if known.reached > narrow.largest and (is_above or not ceiling_only):
         return f"reaches {known.reached:.4g} by its constants, {narrow} ends at {narrow.largest:.5g}"
     return None
 
@@ -169,6 +170,12 @@ def _shift_refusal(node: Node, narrow: Narrow, facts: Facts) -> str | None:
     top = max(-math.inf if seen is None else seen.high, known.high if known.reached >= known.high else -math.inf)
     shift = top * narrow.ulp
     return f"logits reach {top:.4g}: {narrow} rounds them by up to {shift:.2g}" if shift > _SHIFT else None
+
+
+def _magnitude(array: Array) -> float:
+    """The root mean square of the finite elements."""
+    finite = array[np.isfinite(array)].astype(np.float64)
+    return float(np.sqrt(np.mean(np.square(finite))))
 
 
 def _farthest(seen: Range) -> float:

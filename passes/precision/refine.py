@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from isthmus.ir.graph import Graph, Node, Value
@@ -11,7 +11,7 @@ from isthmus.passes.precision.compare import Comparison, compare
 from isthmus.passes.precision.guards import Facts
 from isthmus.passes.precision.narrow import Narrow
 from isthmus.passes.precision.plan import Plan, make_plan
-from isthmus.passes.precision.profile import Sample, profile
+from isthmus.passes.precision.profile import Profile, Sample
 
 _GROWTH = 4.0
 """A node whose result is this many times worse than what it takes is an offender."""
@@ -28,15 +28,23 @@ class Refined:
     rounds: int
 
 
-def refine(graph: Graph, narrow: Narrow, samples: Sequence[Sample], bound: float, rounds: int = 4) -> Refined:
+def refine(
+    graph: Graph,
+    narrow: Narrow,
+    samples: Sequence[Sample],
+    reference: Profile,
+    bound: float,
+    rounds: int,
+    keep: Mapping[Node, str],
+) -> Refined:
     """The best plan for `graph` whose outputs stay within `bound` on the samples, in at most `rounds` more tries.
 
-    Each try runs the graph once a sample. Where no try is good enough, the best one is returned: its comparison says
-    how good it is.
+    `keep` are nodes that stay high from the start, with reasons.
+    `reference` is the graph's profile on the samples; each try runs the lowered graph once a sample. Where no try is
+    good enough, the best one is returned: its comparison says how good it is.
     """
-    reference = profile(graph, samples)
     facts = Facts.of(graph, reference)
-    kept: dict[Node, str] = {}
+    kept = dict(keep)
     best: Refined | None = None
     for tried in range(rounds + 1):
         plan = make_plan(graph, narrow, facts, kept)
@@ -73,7 +81,8 @@ def _breaks(node: Node, comparison: Comparison) -> bool:
 
 
 def _grows(node: Node, found: Refined) -> bool:
-    return found.comparison.growth(node, found.plan.narrow.ulp) > _GROWTH
+    made, taken = found.comparison.made(node), found.comparison.taken(node)
+    return made > _GROWTH * max(taken, found.plan.narrow.ulp)
 
 
 def _to_keep(nodes: Sequence[Node], plan: Plan, reason: object) -> dict[Node, str]:

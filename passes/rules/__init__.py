@@ -17,9 +17,21 @@ from difflib import get_close_matches
 
 from isthmus.ir.errors import PipelineError
 from isthmus.passes.rule import Rule
-from isthmus.passes.rules import activation, conv, elementwise, linear, norm, reduce, relaxed, shape
+from isthmus.passes.rules import (
+    activation,
+    attention,
+    conv,
+    elementwise,
+    linear,
+    moves,
+    norm,
+    parts,
+    reduce,
+    relaxed,
+    shape,
+)
 
-CANONICAL: tuple[Rule, ...] = (*elementwise.RULES, *shape.RULES, *reduce.RULES)
+CANONICAL: tuple[Rule, ...] = (*elementwise.RULES, *shape.RULES, *parts.RULES, *moves.RULES, *reduce.RULES)
 """Laws that make a graph simpler."""
 
 FUSIONS: Mapping[str, tuple[Rule, ...]] = {
@@ -27,6 +39,7 @@ FUSIONS: Mapping[str, tuple[Rule, ...]] = {
     "norm": norm.RULES,
     "conv": conv.RULES,
     "linear": linear.RULES,
+    "attention": attention.RULES,
 }
 """Laws that make larger ops, by family."""
 

@@ -165,6 +165,7 @@ RULES: tuple[Rule, ...] = (
         match=lambda b, x, k, j: b.slice(b.slice(x, **k), **j),
         replace=_slice_of_slice,
         where=_composes,
+        shared=True,
     ),
     # -- concat and split --------------------------------------------------------------------------
     rule("concat of one is nothing", exact, match=lambda b, x, a: b.concat(x, axis=a), replace=lambda b, x: x),

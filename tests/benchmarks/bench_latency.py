@@ -49,7 +49,10 @@ def models() -> dict[str, tuple[onnx.ModelProto, dict[str, Array]]]:
     for name in exported.NAMES:
         model = exported.filled(name)
         found[name] = (model, exported.random_inputs(model, 1))
-    return {name: (model, {k: np.ascontiguousarray(v) for k, v in inputs.items()}) for name, (model, inputs) in found.items()}
+    return {
+        name: (model, {k: np.ascontiguousarray(v) for k, v in inputs.items()})
+        for name, (model, inputs) in found.items()
+    }
 
 
 def main() -> None:

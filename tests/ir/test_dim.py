@@ -186,3 +186,12 @@ def test_claims_hold_for_every_size(a: Dim, b: Dim, n: int, m: int, batch: int) 
     assert low is None or low <= x
     assert high is None or x <= high
     assert d.resolve(d.substitute(a, {"N": m, "M": N}), sizes) == d.resolve(a, {"N": m, "M": n, "B": batch})
+
+
+def test_products_cannot_outgrow_memory() -> None:
+    """Squaring doubles what an expression spells; a dozen steps of it are refused."""
+    size: Dim = N
+    for _ in range(12):
+        size = size * size
+    with pytest.raises(DimensionError, match="spells more than"):
+        size * size

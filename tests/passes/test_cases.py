@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from isthmus.passes.cases import Case, read_cases, run_case
 from isthmus.passes.rules import shipped
-from tests.support.cases import Case, read_cases, run_case
 
 _CASES = [case for path in sorted(Path(__file__).parent.glob("*.cases")) for case in read_cases(path)]
 

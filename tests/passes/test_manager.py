@@ -72,10 +72,10 @@ def test_a_pass_that_breaks_a_type_is_named() -> None:
 
 def test_a_failing_pass_leaves_a_reproducer(tmp_path: Path) -> None:
     with pytest.raises(PassError, match="ZeroDivisionError: one by zero") as caught:
-        PassManager([Canonicalize(), Crashes()], reproducer_dir=tmp_path).run(parse(TEXT))
+        PassManager([Canonicalize(), Crashes(), Fold(limit=7)], "numerics", reproducer_dir=tmp_path).run(parse(TEXT))
     assert "reproducer.isth" in caught.value.hint
-    text, graph = read_reproducer(tmp_path / "reproducer.isth")
-    assert text == "crashes"
+    pipeline, graph, then, check = read_reproducer(tmp_path / "reproducer.isth")
+    assert (pipeline, then, check) == ("crashes", "fold{limit=7}", "numerics")
     assert difference(graph, parse("graph @g(%x: f32[N, 3]) {\n %z: f32[N, 3] = exp(%x)\n return %z\n}")) is None
 
 

@@ -129,5 +129,3 @@ def _distance(a: Array, b: Array) -> float:
     if scale == 0.0:
         return 0.0 if not x.any() else np.inf
     return float(np.linalg.norm((x - y) / scale) / np.linalg.norm(y / scale))
-
-

@@ -9,7 +9,7 @@ neither leads to a node the type rule admits, a ready case of `opcases` on what 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from isthmus.ir.errors import IsthmusError
 from isthmus.ir.graph import Graph, Value
 from isthmus.ir.op import Op
 from isthmus.ir.types import BOOL, F16, F32, I32, I64, Array, DType, TensorType
-from tests.support.fitting import FITTING, TAME, Misfit, Picker
+from tests.support.fitting import FITTING, TAME
 from tests.support.opcases import Case, attribute_values, cases_for, within
+from tests.support.picker import Misfit, Picker
 
 N = symbol("N", 1, 8)
 
@@ -104,7 +105,7 @@ class _Sketch:
         """A node of the op on values that are here; Misfit or TypeRuleError where there is none."""
         picker = Picker(self.draw, self.b, self.values, self.rng)
         addresses = any(operand.among.name == "index" for operand in op.operands)
-        if op.regions or op.name not in FITTING and addresses:
+        if op.regions or (op.name not in FITTING and addresses):
             raise Misfit
         operands: list[Value | None] = []
         attrs: dict[str, Any] = {}
@@ -134,14 +135,15 @@ class _Sketch:
                 found.append(None)
                 continue
             dtype = x.dtype if spec.among.name == group.name else picker.dtype(spec.among.dtypes)
-            found.append(picker.beside(x, dtype, lambda array, i=i: within(op, i, array), op.name in _UNDEFINED))
+            found.append(picker.beside(x, dtype, partial(within, op, i), op.name in _UNDEFINED))
         return found
 
     def graft(self, name: str) -> tuple[Value, ...]:
         """A ready case of the op, on values that are here where one can be cut to the size the case wants."""
         case = self.draw(st.sampled_from(_ready(name)))
+        endless = name == "loop" and case.operands[0] is None  # on other values it might be
         operands = [
-            None if a is None else self._adapted(a, i in case.constant) for i, a in enumerate(case.operands)
+            None if a is None else self._adapted(a, endless or i in case.constant) for i, a in enumerate(case.operands)
         ]
         return self.b.create(name, operands, case.attrs, {k: r.copy() for k, r in case.regions.items()}).results
 

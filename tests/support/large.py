@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -28,7 +30,7 @@ def model_of(nodes: int) -> onnx.ModelProto:
         entry = value
         for i, op in enumerate(_BLOCK):
             operands = [value]
-            attributes = {}
+            attributes: dict[str, Any] = {}
             if op in ("Mul", "Sub") or i == 0:
                 operands.append(constant(rng.standard_normal(WIDTH).astype(np.float32)))
             elif op == "Add":

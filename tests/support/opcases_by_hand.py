@@ -158,6 +158,15 @@ def _attention() -> Iterator[Fields]:
     yield _case(q, k, v, _f(5, 7, seed=3), scale=0.5)
     yield _case(q, k[:, :1], v[:, :1], scale=0.5)
     yield _case(q[0, 0], k[0, 0], v[0, 0], scale=0.5)
+    yield _case(q, k[:, :2], v[:, :2], _f(2, 1, 5, 7, seed=3), scale=0.5)
+    yield _case(q, k[0, :3], v[:1], scale=0.5)
+
+
+def _rotary_embedding() -> Iterator[Fields]:
+    x = _f(2, 3, 5, 4)
+    yield _case(x, _f(2, 1, 5, 4, seed=1), _f(2, 1, 5, 4, seed=2))
+    yield _case(x, _f(5, 4, seed=1), _f(4, seed=2))
+    yield _case(x[0, 0, 0], _f(4, seed=1), _f(4, seed=2))
 
 
 # -- windows -----------------------------------------
@@ -544,6 +553,7 @@ BY_HAND: Mapping[str, Callable[[], Iterator[Fields]]] = {
     "const": _const, "dims": _dims, "full": _full, "dynamic_iota": _dynamic_iota,
     "pow": _pow, "clip": _clip, "cast": _cast,
     "matmul": _matmul, "linear": _linear, "einsum": _einsum, "attention": _attention,
+    "rotary_embedding": _rotary_embedding,
     "conv": _conv, "conv_transpose": _conv_transpose,
     "max_pool": _max_pool, "max_pool_with_indices": _max_pool,
     "avg_pool": _pooling(ceil_mode=(False, True), count_include_pad=(False, True)),

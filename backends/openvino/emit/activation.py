@@ -33,8 +33,8 @@ def softplus(n: Network, x: Handle) -> Handle:
 
 @emits("silu")
 def silu(n: Network, x: Handle) -> Handle:
-    """The engine calls it swish."""
-    return n.ops.swish(x)
+    """The engine calls it swish; left out, its factor would be f32."""
+    return n.ops.swish(x, n.like(1))
 
 
 @emits("hard_swish")

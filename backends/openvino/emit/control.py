@@ -33,24 +33,23 @@ def if_(n: Network, condition: Handle, *captures: Handle) -> list[Handle]:
     return [branch.set_output(a, b) for a, b in zip(then.results, other.results, strict=True)]
 
 
-@emits("loop")
+def _never_runs(node: Node) -> str | None:
+    fixed = [None if v is None else v.array for v in node.operands[:2]]
+    never = any(array is not None and not array > 0 for array in fixed)
+    return "the engine does not compile a loop that is known never to run" if never else None
+
+
+@emits("loop", unless=_never_runs)
 def loop(n: Network, trip_count: Handle | None, condition: Handle | None, *xs: Handle, carried: int) -> list[Handle]:
-    """The engine's loop; -1 trips means for ever. (It does not compile one whose condition is never true.)"""
+    """The engine's loop; -1 trips means for ever."""
     body = Body.write(n, n.node.regions["body"])
     limit = n.scalar(-1) if trip_count is None else trip_count
     begins = n.ops.constant(True, n.engine.Type.boolean) if condition is None else condition
-    if _is_never(n.node):
-        limit, begins = n.scalar(0), n.ops.constant(True, n.engine.Type.boolean)
     iteration, *inner = body.parameters
     written = n.ops.loop(limit, begins)
     written.set_function(body.model)
     written.set_special_body_ports([body.index_of(iteration), 0])
     return _wire(n, written, body, inner, xs, carried, body.results[1:])
-
-
-def _is_never(node: Node) -> bool:
-    condition = node.operands[1] if len(node.operands) > 1 else None
-    return condition is not None and condition.array is not None and not condition.array
 
 
 @emits("scan")

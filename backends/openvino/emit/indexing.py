@@ -83,11 +83,13 @@ def trilu(n: Network, x: Handle, *, upper: bool, k: int) -> Handle:
     return selected(n, kept, x, n.like(0))
 
 
-def _corners_unknown(node: Node) -> str | None:
+def _unsuited(node: Node) -> str | None:
+    if node.attrs["max_per_class"] == 0:
+        return "the engine divides by zero in ops that follow a selection of no boxes"
     return None if node.inputs[0].shape[2] == 4 else "the engine wants to see that a box is four numbers"
 
 
-@emits("non_max_suppression", unless=_corners_unknown)
+@emits("non_max_suppression", unless=_unsuited)
 def non_max_suppression(
     n: Network,
     boxes: Handle,

@@ -14,12 +14,14 @@ Ints: TypeAlias = tuple[int, ...]
 Pads: TypeAlias = tuple[tuple[int, int], ...]
 
 
-def _too_many_axes(node: Node) -> str | None:
+def _unsuited(node: Node) -> str | None:
     spatial = node.inputs[0].rank - 2
+    if 0 in node.results[0].shape[2:]:
+        return "the engine takes no window that fits nowhere"
     return None if spatial <= 3 else f"the engine has windows over at most 3 spatial dimensions, not {spatial}"
 
 
-@emits("conv", unless=_too_many_axes)
+@emits("conv", unless=_unsuited)
 def conv(
     n: Network,
     x: Handle,
@@ -42,7 +44,7 @@ def conv(
     return _biased(n, result, bias)
 
 
-@emits("conv_transpose", unless=_too_many_axes)
+@emits("conv_transpose", unless=_unsuited)
 def conv_transpose(
     n: Network,
     x: Handle,
@@ -80,7 +82,7 @@ def _not_max_poolable(node: Node) -> str | None:
     dtype = node.inputs[0].dtype
     if dtype.is_integer and dtype.bits > 16:
         return f"the engine pools {dtype} in f32"
-    return _too_many_axes(node)
+    return _unsuited(node)
 
 
 @emits("max_pool", "max_pool_with_indices", unless=_not_max_poolable)
@@ -99,7 +101,7 @@ def max_pool(
     return [values, indices][: len(n.node.results)]
 
 
-@emits("avg_pool", unless=_too_many_axes)
+@emits("avg_pool", unless=_unsuited)
 def avg_pool(
     n: Network,
     x: Handle,
@@ -129,7 +131,7 @@ def avg_pool(
 def _not_lp_poolable(node: Node) -> str | None:
     if node.attrs["ceil_mode"]:
         return "written as an average pool, whose counts at the end differ with ceil_mode"
-    return _too_many_axes(node)
+    return _unsuited(node)
 
 
 @emits("lp_pool", unless=_not_lp_poolable)

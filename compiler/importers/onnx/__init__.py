@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from isthmus.compiler.importers.base import sweep
 from isthmus.compiler.importers.onnx.external import ExternalData
+from isthmus.compiler.importers.onnx.frame import Frame, OnnxBuilder
 from isthmus.compiler.importers.onnx.functions import local_functions
 from isthmus.compiler.importers.onnx.graph_inputs import input_types
-from isthmus.compiler.importers.onnx.importer import Frame, OnnxBuilder, Walk
+from isthmus.compiler.importers.onnx.importer import Walk
 from isthmus.compiler.importers.onnx.loader import load, opset_versions, text
 from isthmus.compiler.importers.onnx.scope import Scope
 from isthmus.compiler.importers.onnx.survey import Survey

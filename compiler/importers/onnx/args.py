@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.compiler.importers.onnx.tensors import MAX_RANK
 from isthmus.ir.dim import Dim
 from isthmus.ir.errors import MalformedModel, UnsupportedModel

@@ -8,7 +8,8 @@ import numpy as np
 
 from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.onnx.args import normal_axis, scalar
-from isthmus.compiler.importers.onnx.importer import Body, OnnxBuilder, Region
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
+from isthmus.compiler.importers.onnx.importer import Body, Region
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.types import I64, TensorType

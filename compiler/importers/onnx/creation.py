@@ -6,7 +6,7 @@ import numpy as np
 
 from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.onnx.args import rank_from, scalar
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.compiler.importers.onnx.types import dtype_from
 from isthmus.ir.constant import Constant
 from isthmus.ir.dim import Shape, ceildiv, maximum

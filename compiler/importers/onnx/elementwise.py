@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.compiler.importers.lowering import Lowering, lowers
 from isthmus.compiler.importers.onnx.args import broadcast_from, scalar
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.compiler.importers.onnx.types import dtype_from
 from isthmus.ir import ops
 from isthmus.ir.dim import bounds

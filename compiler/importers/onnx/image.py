@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 
 from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.onnx.args import normal_axes
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.ir.dim import Dim, equal, floordiv
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value

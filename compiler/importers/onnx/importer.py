@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto
 
 from isthmus.compiler.importers.base import ImportBuilder, blamed_on, unsupported_ops
 from isthmus.compiler.importers.lowering import Lowering, LoweringTable
 from isthmus.compiler.importers.onnx.external import ExternalData
+from isthmus.compiler.importers.onnx.frame import (
+    Argument,
+    Frame,
+    OnnxBuilder,
+    arguments_of,
+    decoded_text,
+    shortest,
+    with_arguments,
+)
 from isthmus.compiler.importers.onnx.functions import (
     Function,
     Key,
+    admits_types,
     body_for_call,
     fixed_body,
-    is_valid,
     key_of,
     schema_of,
 )
@@ -33,39 +41,6 @@ from isthmus.ir.types import Array, TensorType
 NODES_PER_SOURCE_NODE = 20
 EXTRA_NODES = 100_000
 """Functions that call functions may grow a model at most this much."""
-
-
-class OnnxBuilder(ImportBuilder):
-    """What a lowering is given: a builder that also knows the node at hand."""
-
-    opset: int = 1
-    """The operator set the node is written in."""
-    outputs: Sequence[str] = ()
-    """The names the node gives its outputs; "" for one that is not wanted."""
-
-    def wants(self, index: int) -> bool:
-        """Whether the node names output number `index`."""
-        return index < len(self.outputs) and bool(self.outputs[index])
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where the walk is: the operator sets in force, the attributes of the function call around, and the path to it."""
-
-    opsets: Mapping[str, int]
-    path: str = ""
-    arguments: Mapping[str, Argument] = field(default_factory=dict)
-    calls: tuple[Key, ...] = ()
-    depth: int = 0
-
-
-@dataclass(frozen=True)
-class Argument:
-    """An attribute as written, with the names and the frame it was written in."""
-
-    proto: AttributeProto
-    scope: Scope
-    frame: Frame
 
 
 @dataclass(frozen=True)
@@ -163,7 +138,7 @@ class Walk:
         scope.builder.loc = Loc("onnx", (path,))
         key = key_of(node)
         operands = [scope.find(name) for name in node.input]
-        arguments = _arguments(node, scope, frame)
+        arguments = arguments_of(node, scope, frame)
         version = frame.opsets.get(key[0], 1)
         function = self.functions.get(key)
         lowering = self.table.find(node.op_type, version) if function is None and not key[0] else None
@@ -196,8 +171,10 @@ class Walk:
         while operands and operands[-1] is None:
             operands.pop()
         lowering.check_inputs(node.op_type, operands)
-        if not lowering.takes_lists and any(isinstance(x, TensorList) for x in operands):
-            raise MalformedModel(f"{node.op_type} takes tensors, not a sequence")
+        for i, x in enumerate(operands):
+            if x is not None and isinstance(x, TensorList) != (i in lowering.lists):
+                wanted = "a sequence" if i in lowering.lists else "a tensor"
+                raise UnsupportedModel(f"{node.op_type}: input {i} must be {wanted}")
         given = {name: self._decoded(argument) for name, argument in arguments.items()}
         attributes = lowering.bind_attributes(node.op_type, given)
         builder.opset, builder.outputs = version, node.output
@@ -205,7 +182,8 @@ class Walk:
             found = lowering.function(builder, *operands, **attributes)
         except TypeRuleError as error:
             tensors = [x for x in operands if not isinstance(x, TensorList)]
-            if len(tensors) < len(operands) or not is_valid(version, node, tensors):
+            about_types = "must be one of" in error.reason or "cast" in error.hint
+            if not about_types or not admits_types(version, node.op_type, tensors):
                 raise
             raise UnsupportedModel(f"{node.op_type} in this form is not supported: {error.reason}") from error
         return (found,) if isinstance(found, Value | TensorList) else found
@@ -225,7 +203,7 @@ class Walk:
             if (op, version) not in self._schema_bodies:
                 self._schema_bodies[op, version] = fixed_body(schema, version)
             body = self._schema_bodies[op, version] or body_for_call(
-                schema, version, _with_arguments(node, arguments), tensors
+                schema, version, with_arguments(node, arguments), tensors
             )
             if body is not None:
                 return body
@@ -266,11 +244,11 @@ class Walk:
         proto = argument.proto
         match proto.type:
             case AttributeProto.FLOAT:
-                return _shortest(proto.f)
+                return shortest(proto.f)
             case AttributeProto.INT:
                 return proto.i
             case AttributeProto.STRING:
-                return _text(proto.s, proto.name)
+                return decoded_text(proto.s, proto.name)
             case AttributeProto.TENSOR:
                 return constant(proto.t, self.external)
             case AttributeProto.SPARSE_TENSOR:
@@ -278,37 +256,12 @@ class Walk:
             case AttributeProto.GRAPH:
                 return Body(self, proto.g, argument.scope, argument.frame)
             case AttributeProto.FLOATS:
-                return tuple(map(_shortest, proto.floats))
+                return tuple(map(shortest, proto.floats))
             case AttributeProto.INTS:
                 return tuple(proto.ints)
             case AttributeProto.STRINGS:
-                return tuple(_text(s, proto.name) for s in proto.strings)
+                return tuple(decoded_text(s, proto.name) for s in proto.strings)
         raise UnsupportedModel(f"attribute {proto.name!r} is of a kind that is not supported")
-
-
-def _arguments(node: NodeProto, scope: Scope, frame: Frame) -> dict[str, Argument]:
-    """The attributes by name, those that refer to the surrounding call's attributes replaced by them."""
-    found: dict[str, Argument] = {}
-    for proto in node.attribute:
-        if proto.name in found:
-            raise MalformedModel(f"attribute {proto.name!r} is given twice")
-        if not proto.ref_attr_name:
-            found[proto.name] = Argument(proto, scope, frame)
-        elif proto.ref_attr_name in frame.arguments:
-            found[proto.name] = frame.arguments[proto.ref_attr_name]
-    return found
-
-
-def _with_arguments(node: NodeProto, arguments: Mapping[str, Argument]) -> NodeProto:
-    if not any(proto.ref_attr_name for proto in node.attribute):
-        return node
-    resolved = NodeProto()
-    resolved.CopyFrom(node)
-    del resolved.attribute[:]
-    for name, argument in arguments.items():
-        resolved.attribute.add().CopyFrom(argument.proto)
-        resolved.attribute[-1].name = name
-    return resolved
 
 
 def _check(value: Operand | None, name: str) -> None:
@@ -326,15 +279,3 @@ def _tensor(value: Operand | None, name: str) -> Value:
     if isinstance(value, TensorList):
         raise UnsupportedModel(f"output {name!r} is a sequence, not a tensor")
     return value
-
-
-def _shortest(number: float) -> float:
-    """The shortest decimal that is the same f32: authors write 0.01, and files hold 0.009999999776482582."""
-    return float(str(np.float32(number)))
-
-
-def _text(data: bytes, name: str) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        raise MalformedModel(f"attribute {name!r} is no text") from None

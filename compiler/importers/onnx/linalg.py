@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isthmus.compiler.importers.lowering import lowers
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.ir.graph import Value
 from isthmus.ir.types import I32
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from isthmus.compiler.importers.lowering import lowers
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.compiler.importers.onnx.windows import (
     AutoPad,
     Ints,

@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.onnx.args import normal_axes
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.ir.dim import Dim, Shape, less_equal
 from isthmus.ir.errors import MalformedModel
 from isthmus.ir.graph import Value

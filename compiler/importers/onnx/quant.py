@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.onnx.args import normal_axis, scalar
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.compiler.importers.onnx.nn import conv
 from isthmus.compiler.importers.onnx.types import dtype_from
 from isthmus.compiler.importers.onnx.windows import AutoPad, Ints

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from isthmus.compiler.importers.lowering import Lowering, lowers
 from isthmus.compiler.importers.onnx.args import axes_from, normal_axis, scalar
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.types import BOOL

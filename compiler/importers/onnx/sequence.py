@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.onnx.args import normal_axis, reshaped, scalar
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.compiler.importers.onnx.scope import TensorList
 from isthmus.ir.dim import Shape
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
@@ -28,7 +28,7 @@ def sequence_empty(b: OnnxBuilder, *, dtype: int = 1) -> TensorList:
 def split_to_sequence(
     b: OnnxBuilder, x: Value, sizes: Value | None = None, *, axis: int = 0, keepdims: bool = True
 ) -> TensorList:
-    """Parts of given sizes; of one size, the last one smaller if need be; or single slices, with or without their axis."""
+    """Parts of given sizes; of one size, the last smaller if need be; or single slices, with or without their axis."""
     axis = normal_axis(axis, x.rank)
     parts = b.split(x, axis=axis, sizes=_part_sizes(b, x, sizes, axis))
     if sizes is not None or keepdims:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.onnx.args import axes_from, normal_axes, normal_axis, rank_from, reshaped
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.ir.dim import Dim, Shape, ceildiv, equal, floordiv, minimum, product
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.onnx.args import normal_axes
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.ir.dim import Dim, Shape, less_equal, maximum, minimum
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value

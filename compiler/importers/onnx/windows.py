@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from isthmus.compiler.importers.onnx.importer import OnnxBuilder
+from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.ir.dim import Dim, ceildiv, maximum
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
