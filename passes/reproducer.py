@@ -31,7 +31,7 @@ def write_reproducer(folder: Path, reproducer: Reproducer) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "reproducer.isth"
     facts = {"pipeline": reproducer.pipeline, "then": reproducer.then, "check": reproducer.check}
-    dump(reproducer.graph, path, comment="\n".join(f"{name}: {text}" for name, text in facts.items()))
+    dump(reproducer.graph, path, comment="\n".join(f"{name}: {text}" for name, text in facts.items() if text))
     return path
 
 

@@ -1,4 +1,4 @@
-"""What importers of every format share: a builder that knows small values, errors that list, and the final sweep."""
+"""What importers of every format share: a builder that knows small values, and errors that list."""
 
 from __future__ import annotations
 
@@ -66,13 +66,3 @@ def unsupported_ops(found: Mapping[str, Sequence[str]]) -> UnsupportedOps:
         lines.append(f"  {op}: {len(nodes)} node{'s' if len(nodes) > 1 else ''} ({shown})")
     reason = f"{len(found)} op{'s are' if len(found) > 1 else ' is'} not supported:\n" + "\n".join(lines)
     return UnsupportedOps(reason, hint="`isthmus ops` lists what is supported")
-
-
-def sweep(graph: Graph) -> None:
-    """Erase nodes whose results nobody uses: shape arithmetic that became attributes, constants of omitted inputs."""
-    for node in graph.nodes_reversed:
-        if not any(result.use_count for result in node.results):
-            graph.erase(node)
-            continue
-        for region in node.regions.values():
-            sweep(region)

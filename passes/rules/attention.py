@@ -91,6 +91,59 @@ def _fused(
     return b.attention(q, transposed(b, k, swap), v, mask, scale=factor, causal=seen is not None)
 
 
+# -- windows: scores seen as [images, windows, heads, L, S] while each window's mask is added ----------
+
+
+def _windowed(
+    b: PatternBuilder, q: Any, k: Any, v: Any, c: Any, d: Any, bias: Any, r: Any, mask: Any, s: Any, a: Any
+) -> OpPattern:
+    apart = b.reshape(_scores(b, q, k, c, d, bias), shape=r)
+    return b.matmul(b.softmax(b.reshape(b.add(apart, mask), shape=s), axis=a), v)
+
+
+def _are_windows(
+    q: Value,
+    k: Value,
+    v: Value,
+    c: Value | None,
+    d: Value | None,
+    bias: Value | None,
+    r: tuple[Dim, ...],
+    mask: Value,
+    s: tuple[Dim, ...],
+    a: int,
+) -> str | None:
+    if not q.rank == k.rank == v.rank == 4 or len({q.shape[:2], k.shape[:2], v.shape[:2]}) > 1:
+        return "q, k and v are not windows of heads"
+    if s != (*q.shape[:3], k.shape[3]) or len(r) != 5 or r[2:] != s[1:] or r[0] * r[1] != s[0]:
+        return f"shape {list(r)} does not tell windows apart"
+    if bias is not None and ((bias.rank == 4 and bias.shape[0] != 1) or bias.rank > 4):
+        return f"bias {bias!r} differs between windows"
+    if mask.rank > 5 or broadcast(mask.shape, r) != r:
+        return f"mask {mask!r} makes the scores larger"
+    return _is_attention(q, k, v, c, d, None, None, a)
+
+
+def _window_attention(
+    b: Builder,
+    q: Value,
+    k: Value,
+    v: Value,
+    c: Value | None,
+    d: Value | None,
+    bias: Value | None,
+    r: tuple[Dim, ...],
+    mask: Value,
+    root: Node,
+) -> Value:
+    factor = _factor(c, d)
+    assert factor is not None
+    q, k, v = (b.reshape(x, shape=(*r[:2], *x.shape[1:])) for x in (q, transposed(b, k, (0, 1, 3, 2)), v))
+    if bias is not None:
+        mask = b.add(mask, b.reshape(bias, shape=bias.shape[-3:]))
+    return b.reshape(b.attention(q, k, v, mask, scale=factor), shape=root.result.shape)
+
+
 # -- what attention does by itself ---------------------------------------------------------------------
 
 
@@ -218,12 +271,12 @@ def _joined(
     s: float,
     o: bool,
 ) -> Value:
-    weight, at = b.concat(wq, wk, wv, axis=1), len(r) - 2
+    weight = b.concat(wq, wk, wv, axis=1)
     biases = [bias for bias in (bq, bk, bv) if bias is not None]
     product = b.linear(x, weight, b.concat(*biases, axis=0)) if biases else b.matmul(x, weight)
-    apart = b.reshape(product, shape=(*r[:at], 3, *r[at:]))
-    parts = b.transpose(apart, perm=(at, *(i + (i >= at) for i in p)))
-    return b.attention(*(b.gather(parts, i, axis=0) for i in range(3)), mask, scale=s, causal=o)
+    parts = b.split(product, axis=product.rank - 1, sizes=(wq.shape[1],) * 3)
+    q, k, v = (b.transpose(b.reshape(part, shape=r), perm=p) for part in parts)
+    return b.attention(q, k, v, mask, scale=s, causal=o)
 
 
 # -- rotary embedding ----------------------------------------------------------------------------------
@@ -247,6 +300,13 @@ RULES: tuple[Rule, ...] = (
         match=_attention,
         replace=_fused,
         where=_is_attention,
+    ),
+    rule(
+        "softmax of masked windows times v is attention of windows",
+        exact,
+        match=_windowed,
+        replace=_window_attention,
+        where=_are_windows,
     ),
     rule(
         "attention scales its queries and keys",

@@ -62,6 +62,35 @@ def test_opt_prints_ir(model: Path, tmp_path: Path) -> None:
     assert facts["nodes"]["after"] < facts["nodes"]["before"]
 
 
+def test_opt_explains_why_a_rule_does_not_fire(tmp_path: Path) -> None:
+    path, rules = tmp_path / "g.isth", tmp_path / "my.rules"
+    path.write_text("graph @g(%x: f32[4]) {\n  %y: f32[4] = neg(%x)\n  return %y\n}\n")
+    rules.write_text('rule "twice" exact { match { %a = neg(%x) %z = neg(%a) return %z } replace { return %x } }')
+    arguments = ("opt", path, "-p", f"rewrite{{rules={rules}}}", "--explain")
+    assert run(*arguments, "twice") == "%y: f32[4] = neg(%x): %x: f32[4] is not made by neg\n"
+    (node,) = run_json(*arguments, "twice")["nodes"]
+    assert (node["fires"], node["reason"]) == (False, "%x: f32[4] is not made by neg")
+    assert "did you mean 'twice'?" in run(*arguments, "twic", code=1)
+    assert "no node has an op" in run(*arguments, "reshape of reshape is the last one")
+
+
+def test_opt_replays_a_reproducer(tmp_path: Path) -> None:
+    rules = tmp_path / "my.rules"
+    rules.write_text('rule "wrong" exact { match { %z = neg(%x) return %z } replace { %a = abs(%x) return %a } }')
+    path = tmp_path / "g.isth"
+    path.write_text("graph @g(%x: f32[4]) {\n  %y: f32[4] = neg(%x)\n  return %y\n}\n")
+    pipeline = f"cse,rewrite{{rules={rules}}},dce"
+    output = run("opt", path, "-p", pipeline, "--check", "numerics", "--dump-dir", tmp_path / "dump", code=1)
+    assert "E404" in output
+    assert "isthmus opt" in output
+    reproducer = tmp_path / "dump" / "reproducer.isth"
+    assert "E404" in run("opt", reproducer, code=1)
+    rules.write_text('rule "right" exact { match { %z = neg(%x) return %z } replace { %a = mul(%x, -1.0) return %a } }')
+    output = run("opt", reproducer)
+    assert "mul(%x, " in output
+    assert "dce" in output
+
+
 def test_lists() -> None:
     assert "softmax" in run("ops")
     assert run_json("ops", "gelu")["ops"][0]["family"] == "activation"

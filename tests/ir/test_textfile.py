@@ -9,7 +9,7 @@ import pytest
 
 from isthmus.ir import Builder, Constant, Graph, difference, dump, load
 from isthmus.ir.errors import TextError
-from isthmus.ir.textfile import sidecar, stored_constants
+from isthmus.ir.textfile import read_comment, sidecar, stored_constants
 from tests.support.sample_graphs import linear_layer
 
 
@@ -69,3 +69,21 @@ def test_constants_load_when_they_are_looked_at(tmp_path: Path) -> None:
     assert isinstance(constant, Constant)
     assert "array" not in vars(constant)
     assert constant.array.tolist() == np.arange(32).reshape(8, 4).tolist()
+
+
+def test_a_dump_without_large_constants_leaves_none_of_an_older_one(tmp_path: Path) -> None:
+    path = tmp_path / "m.isth"
+    dump(linear_layer(), path)
+    graph = Graph("g")
+    graph.set_outputs([Builder(graph).const(1.0)])
+    dump(graph, path)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.isth"]
+
+
+def test_comments_of_several_lines_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "m.isth"
+    dump(linear_layer(), path, comment="one\ntwo: //\n")
+    assert read_comment(path) == "one\ntwo: //"
+    assert difference(linear_layer(), load(path)) is None
+    dump(linear_layer(), path)
+    assert read_comment(path) == read_comment(tmp_path / "none") == ""

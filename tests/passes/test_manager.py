@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from isthmus.ir.errors import PassError, PipelineError, TextError
 from isthmus.ir.graph import Graph
 from isthmus.ir.parser import parse
 from isthmus.ir.types import F32, TensorType
-from isthmus.passes import pipelines, table
+from isthmus.passes import pipelines
 from isthmus.passes.base import Pass, PassContext
 from isthmus.passes.canonicalize import Canonicalize
 from isthmus.passes.fold import Fold
@@ -134,11 +135,61 @@ def test_the_default_pipeline_parses_and_every_step_has_a_reason() -> None:
     assert all(reason for _, reason in pipelines.DEFAULT)
 
 
-def test_installed_packages_offer_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer = EntryPoint("crashes", f"{__name__}:Crashes", "isthmus.passes")
-    monkeypatch.setattr(EntryPoint, "load", lambda self: Crashes)
-    monkeypatch.setattr(table, "entry_points", lambda group: [offer])
-    assert table.known_passes.__wrapped__()["crashes"] is Crashes
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Installs a package of one module that offers one pass."""
+
+    def installed(value: str, source: str) -> None:
+        (tmp_path / "offering.py").write_text(source)
+        info = tmp_path / "offering-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: offering\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[isthmus.passes]\noffered = {value}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        known_passes.cache_clear()
+
+    yield installed
+    known_passes.cache_clear()
+    sys.modules.pop("offering", None)
+
+
+NEW_PASS = """
+from dataclasses import dataclass
+from isthmus import Pass
+
+@dataclass(frozen=True)
+class Idle(Pass):
+    "Does nothing."
+    name = "idle"
+    times: int = 1
+
+    def run(self, graph, ctx):
+        return False
+"""
+
+
+def test_installed_packages_offer_passes(install: Callable[[str, str], None]) -> None:
+    install("offering:Idle", NEW_PASS)
+    (each,) = parse_pipeline("idle{times=3}")
+    assert print_pipeline((each,)) == "idle{times=3}"
+    assert not PassManager([each]).run(parse(TEXT))[0].changed
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "reason"),
+    [
+        ("offering:Idle", "import no_such_module", "cannot be loaded: ModuleNotFoundError"),
+        ("offering:Idler", NEW_PASS, "cannot be loaded: AttributeError"),
+        ("offering:dataclass", NEW_PASS, "which is no Pass"),
+        ("offering:Idle", NEW_PASS.replace('"idle"', '"fuse"'), "called 'fuse', which there is already"),
+    ],
+)
+def test_broken_offers_are_named(install: Callable[[str, str], None], value: str, source: str, reason: str) -> None:
+    install(value, source)
+    with pytest.raises(PipelineError) as caught:
+        parse_pipeline("dce")
+    assert reason in caught.value.reason
+    assert caught.value.where == value
 
 
 def test_every_pass_explains_itself() -> None:

@@ -80,6 +80,24 @@ def test_cse_hashes_large_constants_only_when_samples_agree() -> None:
     assert all("digest" not in vars(v.constant) for v in values)
 
 
+def test_cse_reads_no_constant_whose_type_is_its_own() -> None:
+    graph, read = Graph(), Counter[int]()
+    b = Builder(graph)
+
+    def constant(size: int) -> Constant:
+        def load() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+            read[size] += 1
+            return np.ones(size, np.float32)
+
+        return Constant(TensorType(F32, (size,)), load)
+
+    constants = [constant(size) for size in (1000, 1001, 1002, 1002)]
+    graph.set_outputs([b.const(each) for each in constants], ["a", "b", "c", "d"])
+    PassManager(parse_pipeline("cse"), check="none").run(graph)
+    assert read == {1002: 2}
+    assert len(graph) == 3
+
+
 def test_cse_keeps_sizes_known_only_when_running_apart() -> None:
     graph = parse(
         "graph @g(%x: f32[N]) where u0: 0.., u1: 0.. {\n %a: i64[1, u0] = non_zero(%x)\n"

@@ -89,6 +89,12 @@ def test_numbers_match_constants_that_hold_nothing_else() -> None:
     assert half.match(_graph("%c = const f32[3] [0.5, 0.5, 1.0]\n%z: f32[N, 3] = mul(%c, %x)")) is None
 
 
+def test_numbers_beyond_a_type_are_in_no_constant_of_it() -> None:
+    body = "%c = const i8[] 44\n%x8: i8[N, 3] = cast(%x) {dtype = i8}\n%z: i8[N, 3] = mul(%x8, %c)"
+    assert _rule(lambda b, x: b.mul(x, 44)).match(_graph(body))
+    assert _rule(lambda b, x: b.mul(x, 300)).match(_graph(body)) is None
+
+
 def test_one_result_of_several() -> None:
     pattern = lambda b, x, a, s: b.neg(b.split(x, axis=a, sizes=s)[1])  # noqa: E731
     split = "%a: f32[N, 1], %b: f32[N, 2] = split(%x) {axis = 1, sizes = [1, 2]}\n"

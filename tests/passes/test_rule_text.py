@@ -195,6 +195,10 @@ def test_attributes_are_worked_out() -> None:
     before = "%k = const f32[] {}\n%a: f32[N, 3] = mul(%x, %k)\n%z: f32[N, 3] = maximum(%x, %a) return %z"
     check(leaky, before.format(0.5), "%z: f32[N, 3] = leaky_relu(%x) {slope = 0.5} return %z")
     assert refusal(leaky, before.format(2.0)) == "no slope: 2.0 < 1 does not hold"
+    sixth = law("%z = mul(%x, const %c) return %z", "%r = div(%x, 6.0) return %r", 'where near(%c, 1 / 6) else "no"')
+    scaled = "%k = const f32[] {}\n%z: f32[N, 3] = mul(%x, %k) return %z"
+    check(sixth, scaled.format(0.16666667), "%k = const f32[] 6.0\n%z: f32[N, 3] = div(%x, %k) return %z")
+    assert refusal(sixth, scaled.format(0.17)) == "no: it is false"
     flat = law(
         "%a = reshape(%x) {shape = s} %z = neg(%a) return %z",
         "%n = neg(%x) %r = reshape(%n) {shape = [s[0], elements(%x) + (floordiv(4, 2) - 2), max(1, 1)]} return %r",

@@ -6,7 +6,6 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from isthmus.compiler.importers.base import sweep
 from isthmus.compiler.importers.onnx.external import ExternalData
 from isthmus.compiler.importers.onnx.frame import Frame, OnnxBuilder
 from isthmus.compiler.importers.onnx.functions import local_functions
@@ -19,6 +18,8 @@ from isthmus.compiler.importers.onnx.table import TABLE
 from isthmus.compiler.importers.shapes import InputShapes
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Graph
+from isthmus.passes.base import PassContext
+from isthmus.passes.dce import Dce
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -49,5 +50,5 @@ def _import(source: str | os.PathLike[str] | bytes | ModelProto, shapes: InputSh
     results = walk.graph(model.graph, scope, Frame(opset_versions(model.opset_import, "the model")))
     outputs = dict(zip((v.name for v in model.graph.output), results, strict=True))
     graph.set_outputs(list(outputs.values()), list(outputs))
-    sweep(graph)
+    Dce().run(graph, PassContext())  # shape arithmetic that became attributes, constants of omitted inputs
     return graph
