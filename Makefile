@@ -20,7 +20,7 @@ check: $(VENV)/.ready
 docs: $(VENV)/.ready
 	$(RUN) docs/generate.py
 
-# Ratios against other tools, measured in one process each; needs `make bench-models` packages (see tests/benchmarks).
+# Ratios against other tools, measured in one process each.
 bench: $(VENV)/.ready
 	$(RUN) -m tests.benchmarks
 

@@ -29,12 +29,27 @@ Support: TypeAlias = Supported | Refused
 SUPPORTED = Supported()
 
 
+Precision: TypeAlias = Literal["f32", "bf16", "f16"]
+"""What a program's matrix work is computed in."""
+
+
 @dataclass(frozen=True)
 class BuildOptions:
-    """How to build: the precision the engine computes floating point in, and how many threads it may use."""
+    """How to build: the precision matrix work was lowered to, and how many threads the engine may use.
 
-    precision: Literal["f32"] = "f32"
+    What each node computes in is what its values' types say.
+    """
+
+    precision: Precision = "f32"
     threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionUse:
+    """What an engine runs in one precision: how many of its nodes, and how long they take where that was measured."""
+
+    nodes: int
+    milliseconds: float | None = None
 
 
 class Executable(Protocol):
@@ -66,6 +81,9 @@ class Backend(ABC):
     @abstractmethod
     def build(self, graph: Graph, options: BuildOptions) -> Executable:
         """Compile a legalized graph. Raises UnsupportedByBackend, BackendFailed, BackendMissing."""
+
+    def require_precision(self, precision: Precision) -> None:  # noqa: B027 - an engine that runs everywhere has no say
+        """Raise DeviceUnavailable unless this machine computes in the precision, BackendMissing without the engine."""
 
     def legalize(self, graph: Graph) -> bool:
         """Replace composites the backend lacks by what they are made of; says whether the graph changed."""

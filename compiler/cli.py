@@ -23,7 +23,7 @@ from isthmus.compiler.importers.dispatch import import_model
 from isthmus.compiler.target import all_targets
 from isthmus.ir import ops as op_table
 from isthmus.ir import textfile
-from isthmus.ir.errors import AccuracyError, IsthmusError
+from isthmus.ir.errors import AccuracyError, BadArgument, FileFailed, IsthmusError
 from isthmus.ir.graph import Graph
 from isthmus.passes import pipelines
 from isthmus.passes.explain import Explanation, find_rule
@@ -116,6 +116,7 @@ def run(
     """Run a model once and describe its outputs."""
     with _errors(as_json), err.status(f"run {model.name}"):
         if model.suffix == ".isth" and target is None:
+            _refuse(shape, "--shape", "a saved program has its input shapes already")
             program = driver.load(model)
         else:
             program = driver.compile(model, target or "cpu-fp32", inputs=options.parse_shapes(shape or ()))
@@ -182,6 +183,7 @@ def opt(
 ) -> None:
     """Run passes over a model and print the IR that comes out, or why a rule does not fire in it."""
     with _errors(as_json):
+        _refuse(explain and output, "--output", "--explain writes no IR")
         read = _read(model, shape)
         text = read.pipeline if pipeline is None else pipeline
         level = options.CheckLevel(read.check) if check is None else check
@@ -247,8 +249,14 @@ def targets(as_json: AsJson = False) -> None:
 
 def _read(model: Path, shape: list[str] | None) -> Reproducer:
     if is_reproducer(model):
+        _refuse(shape, "--shape", "a reproducer has its input shapes already")
         return read_reproducer(model)
     return Reproducer(pipelines.default(), import_model(model, inputs=options.parse_shapes(shape or ())))
+
+
+def _refuse(given: object, option: str, reason: str) -> None:
+    if given:
+        raise BadArgument(f"{option} cannot be given here: {reason}")
 
 
 def _explain(found: Sequence[Explanation], as_json: bool) -> None:
@@ -283,6 +291,8 @@ def _errors(as_json: bool) -> Iterator[None]:
         yield
     except IsthmusError as error:
         _fail(error, as_json)
+    except OSError as error:
+        _fail(FileFailed(f"{error.filename or 'a file'}: {error.strerror or error}"), as_json)
 
 
 def _fail(error: IsthmusError, as_json: bool) -> NoReturn:

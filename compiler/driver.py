@@ -12,6 +12,7 @@ from isthmus.backends.base import BuildOptions
 from isthmus.backends.table import backend_called
 from isthmus.compiler import artifact, placement
 from isthmus.compiler.accuracy import measured, require
+from isthmus.compiler.arguments import as_passes, check_accuracy, check_choice, check_threads
 from isthmus.compiler.importers.dispatch import import_model
 from isthmus.compiler.importers.shapes import InputShapes
 from isthmus.compiler.placement import Fallback
@@ -37,7 +38,7 @@ def compile(
     target: str = "cpu-fp32",
     *,
     inputs: InputShapes | None = None,
-    passes: Sequence[Pass | str] = (),
+    passes: str | Sequence[Pass | str] = (),
     fallback: Fallback = "error",
     calibration: Iterable[Sample] = (),
     accuracy: float | None = None,
@@ -55,7 +56,11 @@ def compile(
     `check` says how closely passes are watched, `dump_dir` receives the IR after each pass that changed it, `threads`
     bounds the CPU threads (all cores if None). Raises IsthmusError in one of its kinds.
     """
+    check_choice("fallback", fallback, Fallback)
+    check_threads(threads)
+    check_accuracy(accuracy)
     chosen = parse_target(target)
+    backend_called(chosen.backend).require_precision(chosen.build_precision)
     tell = progress or (lambda stage: None)
     report = Report(_title(model), str(chosen))
     tell("import")
@@ -80,7 +85,7 @@ def optimize(
     graph: Graph,
     pipeline: str | None = None,
     *,
-    passes: Sequence[Pass | str] = (),
+    passes: str | Sequence[Pass | str] = (),
     check: Check = "structure",
     dump_dir: str | os.PathLike[str] | None = None,
 ) -> Graph:
@@ -93,24 +98,24 @@ def optimize(
     return better
 
 
-def load(path: str | os.PathLike[str], *, fallback: Fallback = "error", threads: int | None = None) -> Program:
-    """The program that `Program.save` wrote, built again for the target it names."""
-    graph, target = artifact.load(Path(path))
+def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Program:
+    """The program that `Program.save` wrote, built again for the target, and with the fallback, that it names."""
+    check_threads(threads)
+    graph, target, fallback = artifact.load(Path(path))
     report = Report(graph.name, str(target), nodes_imported=graph.op_count())
     return _build(graph, target, report, threads, fallback, lambda stage: None)
 
 
 def _run_passes(
     graph: Graph,
-    passes: Sequence[Pass | str],
+    passes: str | Sequence[Pass | str],
     check: Check,
     dump_dir: str | os.PathLike[str] | None,
     pipeline: str | None = None,
     samples: Sequence[Sample] = (),
 ) -> list[PassRecord]:
-    chosen = list(parse_pipeline(pipelines.default() if pipeline is None else pipeline))
-    for each in passes:
-        chosen += parse_pipeline(each) if isinstance(each, str) else [each]
+    check_choice("check", check, Check)
+    chosen = [*parse_pipeline(pipelines.default() if pipeline is None else pipeline), *as_passes(passes)]
     folder = None if dump_dir is None else Path(dump_dir)
     return PassManager(chosen, check, folder, samples=samples).run(graph)
 
@@ -126,9 +131,10 @@ def _build(
     report.describe(legal)
     tell("build")
     with report.stage("build"):
-        executable, report.placement = placement.build(legal, backend, BuildOptions(threads=threads), fallback)
+        options = BuildOptions(target.build_precision, threads)
+        executable, report.placement = placement.build(legal, backend, options, fallback)
     report.engine = executable.info
-    return Program(graph, target, executable, report)
+    return Program(graph, target, fallback, executable, report)
 
 
 def _title(model: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from isthmus.backends.base import Executable
 from isthmus.compiler import artifact
+from isthmus.compiler.placement import Fallback
 from isthmus.compiler.report import Report
 from isthmus.compiler.target import Target
 from isthmus.ir.errors import BadInput
@@ -19,9 +20,12 @@ from isthmus.ir.types import Array
 class Program:
     """Runs on its target; `graph` is the optimized IR that was built, `report` says what happened on the way."""
 
-    def __init__(self, graph: Graph, target: Target, executable: Executable, report: Report) -> None:
+    def __init__(
+        self, graph: Graph, target: Target, fallback: Fallback, executable: Executable, report: Report
+    ) -> None:
         self.graph = graph
         self.target = target
+        self.fallback = fallback
         self.report = report
         self._executable = executable
         self._names = [v.name for v in graph.inputs]
@@ -46,14 +50,14 @@ class Program:
         """
         inputs = self._in_order(arrays)
         for array, static in zip(inputs, self._static, strict=True):
-            if static is None or array.dtype != static[0] or array.shape != static[1]:
+            if static is None or getattr(array, "dtype", None) != static[0] or array.shape != static[1]:
                 self._check(inputs)
                 break
         return dict(zip(self._outputs, self._executable(inputs), strict=True))
 
     def save(self, path: str | Path) -> None:
         """Write the program so that `isthmus.load` can rebuild it: IR text, and weights in a file beside it."""
-        artifact.save(self.graph, self.target, Path(path))
+        artifact.save(self.graph, self.target, self.fallback, Path(path))
 
     def __repr__(self) -> str:
         return f"Program({self.graph.name!r}, target={str(self.target)!r}, {len(self._names)} inputs)"

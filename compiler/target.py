@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from isthmus.backends.base import Precision
 from isthmus.ir.errors import UnknownTarget
 
-_BACKENDS = {"cpu": {"openvino": ("fp32",)}}
+_BACKENDS = {"cpu": {"openvino": ("fp32", "bf16", "fp16")}}
 """Device -> backend -> precisions it is built for. The first backend of a device is its default."""
+
+_ELEMENT_TYPES: Mapping[str, Precision] = {"bf16": "bf16", "fp16": "f16"}
+"""Precision in a target's name -> the type matrix work is lowered to; none for the others."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,11 @@ class Target:
     device: str
     precision: str
     backend: str
+
+    @property
+    def build_precision(self) -> Precision:
+        """What matrix work is computed in."""
+        return _ELEMENT_TYPES.get(self.precision, "f32")
 
     def __str__(self) -> str:
         if self.device == "reference":

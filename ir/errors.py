@@ -153,10 +153,28 @@ class BackendMissing(IsthmusError):
     code = "E503"
 
 
+class DeviceUnavailable(IsthmusError):
+    """This machine cannot run in the precision asked for, and another one in its place would be a silent lie."""
+
+    code = "E504"
+
+
 class UnknownTarget(IsthmusError):
     """A target string that names no device, precision or backend."""
 
     code = "E601"
+
+
+class BadArgument(IsthmusError):
+    """An argument to an isthmus function that is not of an admitted kind."""
+
+    code = "E604"
+
+
+class FileFailed(IsthmusError):
+    """A file or folder that cannot be read or written; the message says why."""
+
+    code = "E605"
 
 
 class BadInput(IsthmusError):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, 
 import numpy as np
 
 from isthmus.ir.constant import Constant
-from isthmus.ir.dim import Dim, DimExpr
+from isthmus.ir.dim import Dim, DimExpr, bounds
 from isthmus.ir.errors import TypeRuleError
 from isthmus.ir.precision import FOLLOW, Precision
 from isthmus.ir.types import DTYPES, F8E4M3, F8E5M2, I4, I8, I16, I32, I64, U4, U8, U16, Array, DType, TensorType
@@ -216,7 +216,11 @@ class Op:
             raise TypeRuleError(f"{self.name}: {error.reason}", hint=error.hint) from None
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise TypeRuleError(f"{self.name}: operands and attributes do not fit each other: {error}") from error
-        return (found,) if isinstance(found, TensorType) else tuple(found)
+        types = (found,) if isinstance(found, TensorType) else tuple(found)
+        for each in types:
+            if any((high := bounds(d)[1]) is not None and high < 0 for d in each.shape):
+                raise TypeRuleError(f"{self.name}: would make {each}, which has a negative size")
+        return types
 
 
 def op(

@@ -14,7 +14,7 @@ import numpy as np
 
 from isthmus.ir import inline
 from isthmus.ir.constant import Constant
-from isthmus.ir.errors import TextError
+from isthmus.ir.errors import FileFailed, TextError
 from isthmus.ir.graph import Graph
 from isthmus.ir.parser import parse_with
 from isthmus.ir.printer import constant_key, print_graph
@@ -35,7 +35,7 @@ def dump(graph: Graph, path: str | os.PathLike[str], *, comment: str = "") -> No
     """Write `graph` to `path`, under a `comment` if given, and its large constants beside it.
 
     Constants are written from where they lie, without a copy of contiguous ones. Where there are no large ones, the
-    file of an older dump is removed.
+    file of an older dump is removed. Raises FileFailed where nothing can be written.
     """
     from safetensors.numpy import save_file
 
@@ -131,9 +131,13 @@ def _as_loaded(array: Array, dtype: DType) -> Array:
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write beside and rename, so that a reader of the old file, this process included, keeps it."""
+    from safetensors import SafetensorError
+
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         write(part)
         part.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise FileFailed(f"{path} cannot be written: {error}") from error
     finally:
         part.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from isthmus.passes.rules import FUSIONS, select
 class Fuse(Pass):
     """Makes larger ops by exact laws: norms and padding into convolutions, bias into products, gelu from its parts ...
 
-    `only` picks families (activation, norm, conv, linear); none picks all.
+    `only` picks families (activation, norm, conv, linear, attention); none picks all.
     """
 
     name: ClassVar[str] = "fuse"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from isthmus.ir.errors import IsthmusError, NumbersMoved, PassError
+from isthmus.ir.errors import IsthmusError, NumbersMoved, PassError, PipelineError
 from isthmus.ir.graph import Graph, Node
 from isthmus.ir.verify import verify
 from isthmus.passes.base import Pass, PassContext
@@ -20,7 +20,7 @@ from isthmus.passes.numerics import samples, worst_output
 from isthmus.passes.precision.decisions import PrecisionSummary
 from isthmus.passes.precision.profile import Sample
 from isthmus.passes.reproducer import Reproducer, read_reproducer, write_reproducer
-from isthmus.passes.spec import print_pipeline
+from isthmus.passes.spec import parse_pipeline, print_pipeline
 
 __all__ = ["Check", "PassManager", "PassRecord", "read_reproducer"]
 
@@ -67,6 +67,13 @@ class PassManager:
     samples: Sequence[Sample] = ()
     """Inputs for passes that measure."""
 
+    def __post_init__(self) -> None:
+        """PipelineError for what is no pass."""
+        if not isinstance(self.passes, Sequence):
+            raise PipelineError(f"passes is {self.passes!r}, no list of passes", hint="give several: [...]")
+        for each in self.passes:
+            _check_pass(each)
+
     def run(self, graph: Graph) -> list[PassRecord]:
         """Run every pass on `graph` in place. Raises PassError, or NumbersMoved with check="numerics"."""
         if self.check != "none":
@@ -97,7 +104,7 @@ class PassManager:
                 _compare(each, before, graph)
         except Exception as error:
             raise self._failure(each, then, error, before) from error
-        text = print_pipeline((each,))
+        text = _text(each)
         return PassRecord(each.name, text, changed, seconds, nodes_before, graph.op_count(), ctx.fired, ctx.precision)
 
     @property
@@ -110,16 +117,44 @@ class PassManager:
         verify(graph, touched if self.check == "structure" else None)
 
     def _failure(self, each: Pass, then: Sequence[Pass], error: Exception, before: Graph | None) -> PassError:
-        text = print_pipeline((each,))
+        text = _text(each)
         kind = type(error) if isinstance(error, PassError) else PassError
         reason = error.reason if isinstance(error, IsthmusError) else f"{type(error).__name__}: {error}"
         where = error.where if isinstance(error, IsthmusError) else ""
         hint = error.hint if isinstance(error, IsthmusError) else ""
         if self._reproducers is not None and before is not None:
-            left = Reproducer(text, before, print_pipeline(then), self.check)
+            left = Reproducer(text, before, ",".join(map(_text, then)), self.check)
             path = write_reproducer(self._reproducers, left)
-            hint = f"{hint}; " * bool(hint) + f"replay it with `isthmus opt {path}`"
+            hint = f"{hint}; " * bool(hint) + _how_to_replay(each, path)
         return kind(f"pass {text!r} failed: {reason}", where=where, hint=hint)
+
+
+def _check_pass(each: object) -> None:
+    if isinstance(each, type) and issubclass(each, Pass):
+        raise PipelineError(f"{each.__name__} is a class of passes, not a pass", hint=f"{each.__name__}()")
+    if not isinstance(each, Pass):
+        raise PipelineError(f"{each!r} is no Pass", hint="passes are made in Python, or by parse_pipeline from text")
+    if not isinstance(getattr(each, "name", None), str):
+        raise PipelineError(f"{type(each).__name__} has no name", hint='name: ClassVar[str] = "..."')
+
+
+def _text(each: Pass) -> str:
+    """The pass as pipeline text; its name alone where a user's class has options that cannot be read."""
+    try:
+        return print_pipeline((each,))
+    except Exception:
+        return each.name
+
+
+def _how_to_replay(each: Pass, path: Path) -> str:
+    """Text replays only what it spells: neither rules written in Python nor classes the pass table does not know."""
+    try:
+        spelled = parse_pipeline(_text(each)) == (each,)
+    except Exception:
+        spelled = False
+    if spelled:
+        return f"replay it with `isthmus opt {path}`"
+    return f"replay it in Python: PassManager([the same pass]).run(read_reproducer({str(path)!r}).graph)"
 
 
 def _compare(each: Pass, before: Graph, after: Graph) -> None:

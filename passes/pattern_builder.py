@@ -16,6 +16,8 @@ class PatternBuilder:
 
     def const(self, var: Var) -> Const:
         """A captured value that must be constant."""
+        if not isinstance(var, Var):
+            raise RuleError(f"const({var!r}) captures nothing", hint="b.const(x) of a parameter; a number stands alone")
         return Const(var)
 
     def optional(self, pattern: Any) -> Maybe:
@@ -65,4 +67,17 @@ def op_pattern(op: Op, operands: Sequence[Any], given: Mapping[str, Any]) -> OpP
     rests = [i for i, p in enumerate(patterns) if isinstance(p, Rest)]
     if rests and not (rests == [len(patterns) - 1] and op.operands[-1].variadic):
         raise RuleError(f"*xs in {op.name} must be the last operand of an op that takes any number")
+    _check_operands(op, patterns, several=bool(rests))
     return OpPattern(op, patterns, attrs, rest)
+
+
+def _check_operands(op: Op, patterns: Sequence[Pattern | None], several: bool) -> None:
+    """RuleError for operands that no node of the op has, or that each has and the pattern leaves out."""
+    takes = ", ".join(each.name for each in op.operands) or "none"
+    if len(patterns) > len(op.operands) and not (op.operands and op.operands[-1].variadic):
+        raise RuleError(f"a pattern gives {op.name} {len(patterns)} operands", hint=f"it takes: {takes}")
+    if several:
+        return
+    for i, spec in enumerate(op.operands):
+        if not (spec.optional or spec.variadic) and (i >= len(patterns) or patterns[i] is None):
+            raise RuleError(f"a pattern with {op.name} says nothing of operand {spec.name}", hint=f"it takes: {takes}")

@@ -13,14 +13,14 @@ from typing import Any
 
 from isthmus.ir.builder import Builder, FreshSymbols, Liftable
 from isthmus.ir.dim import as_symbol
-from isthmus.ir.errors import IRError, PassError, RewriteLoop
+from isthmus.ir.errors import PassError, RewriteLoop
 from isthmus.ir.graph import Graph, Loc, Node, Value
 from isthmus.ir.op import Op
 from isthmus.ir.types import TensorType
 from isthmus.passes.base import PassContext
 from isthmus.passes.dce import erase_dead
 from isthmus.passes.fold import fold_node
-from isthmus.passes.rule import Match, Rule, makers_of
+from isthmus.passes.rule import Match, Rule, makers_of, place, reason_of
 
 _FIRINGS_PER_NODE = 8
 _FIRINGS_AT_LEAST = 1000
@@ -110,7 +110,7 @@ class _Run:
             ((worst, times),) = self.fired.most_common(1)
             raise RewriteLoop(
                 f"rewriting does not come to rest: {worst!r} fired {times} times",
-                where=_place(match.root),
+                where=place(match.root),
                 hint="a rule undoes what this one does, or makes what it matches",
             )
         made, values = self.build(rule, match)
@@ -132,17 +132,21 @@ class _Run:
         b.made = []
         try:
             values = rule.build(b, match)
-        except (IRError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
-            raise PassError(f"rule {rule.name!r} cannot build its replacement: {error}", where=_place(root)) from error
-        if len(values) != len(root.results):
+        except Exception as error:
             raise PassError(
-                f"rule {rule.name!r} gives {len(values)} values for {len(root.results)}", where=_place(root)
-            )
+                f"rule {rule.name!r} cannot build its replacement: {reason_of(error)}", where=place(root)
+            ) from error
+        for new in values:
+            if not isinstance(new, Value):
+                hint = "return what a builder call or a capture gives; b.const(...) makes a value of a number"
+                raise PassError(f"rule {rule.name!r} gives {new!r}, which is no value", where=place(root), hint=hint)
+        if len(values) != len(root.results):
+            raise PassError(f"rule {rule.name!r} gives {len(values)} values for {len(root.results)}", where=place(root))
         for old, new in zip(root.results, values, strict=True):
             if new.node is not None and new.node in b.made and _differ_in_fresh_sizes(new.type, old.type):
                 self.graph.retype(new, old.type)
             if new.type != old.type:
-                raise PassError(f"rule {rule.name!r} gives {new.type} for {old.type}", where=_place(root))
+                raise PassError(f"rule {rule.name!r} gives {new.type} for {old.type}", where=place(root))
         return b.made, values
 
     def push(self, nodes: Iterable[Node]) -> None:
@@ -158,7 +162,3 @@ def _differ_in_fresh_sizes(new: TensorType, old: TensorType) -> bool:
         return False
     pairs = [(a, as_symbol(a)) for a, b in zip(new.shape, old.shape, strict=True) if a != b]
     return all(s is not None and s.low == 0 and s.name.startswith("u") for _, s in pairs)
-
-
-def _place(node: Node) -> str:
-    return f"{node!r}" + (f" ({node.loc})" if node.loc else "")

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from isthmus.ir.builder import Builder
-from isthmus.ir.errors import RuleError
+from isthmus.ir.errors import IsthmusError, PassError, RuleError
 from isthmus.ir.graph import Graph, Node, Value
 from isthmus.passes.matching import Matching
 from isthmus.passes.pattern import AnyOf, OpPattern, Pattern, Var
@@ -76,7 +76,7 @@ class Rule:
     def build(self, b: Builder, match: Match) -> tuple[Value, ...]:
         """The replacement for the root's results, built with `b`."""
         made = self.replace(b, match.root, match.captured)
-        return (made,) if isinstance(made, Value) else tuple(made)
+        return tuple(made) if isinstance(made, Sequence) else (made,)
 
     def _match(self, root: Node, m: Matching, makers: frozenset[str] | None) -> Match | None:
         for pattern in self.roots.get(root.op.name, ()):
@@ -93,7 +93,11 @@ class Rule:
         if self.where is None:
             return True
         captured = {name: m.captured.get(name) for name in self.variables}
-        answer = self.where(root, captured)
+        try:
+            answer = self.where(root, captured)
+        except Exception as error:
+            reason = f"rule {self.name!r} cannot tell whether its condition holds: {reason_of(error)}"
+            raise PassError(reason, where=place(root)) from error
         if answer is None or answer is True:
             return True
         return _refuse(m, answer or "its condition does not hold")
@@ -122,7 +126,9 @@ def rule(
     """
     variables = tuple(inspect.signature(match).parameters)[1:]
     try:
-        roots = roots_of(as_pattern(match(PatternBuilder(), *map(Var, variables))))
+        pattern = as_pattern(match(PatternBuilder(), *map(Var, variables)))
+        roots = roots_of(pattern)
+        _check_used(variables, pattern)
         asked = _parameters(replace, variables, skip=1)
         condition = None if where is None else _condition(where, _parameters(where, variables))
     except RuleError as error:
@@ -143,6 +149,23 @@ def roots_of(pattern: Pattern) -> dict[str, tuple[OpPattern, ...]]:
             raise RuleError("a pattern must be an op, or several alternatives")
         roots[option.op.name] = (*roots.get(option.op.name, ()), option)
     return roots
+
+
+def place(node: Node) -> str:
+    """Where a rule went wrong, for errors: the node, and where in the source model it comes from."""
+    return f"{node!r}" + (f" ({node.loc})" if node.loc else "")
+
+
+def reason_of(error: Exception) -> str:
+    """What a rule's own function failed with: isthmus' errors speak for themselves, Python's need their class."""
+    return error.reason if isinstance(error, IsthmusError) else f"{type(error).__name__}: {error}"
+
+
+def _check_used(variables: Sequence[str], pattern: Pattern) -> None:
+    used = set(pattern.variables())
+    if unused := [name for name in variables if name not in used]:
+        hint = "use it as an operand or an attribute, or leave it out of match's parameters"
+        raise RuleError(f"the pattern never uses {unused[0]!r}", hint=hint)
 
 
 def _condition(where: Callable[..., bool | str | None], asked: Sequence[str]) -> Condition:

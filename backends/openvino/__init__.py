@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any, ClassVar
 
-from isthmus.backends.base import Backend, BuildOptions, Refused, Support
+from isthmus.backends.base import Backend, BuildOptions, Precision, Refused, Support
 from isthmus.backends.emitter import brief, support
-from isthmus.backends.openvino.limits import DEVIATIONS, refusal
+from isthmus.backends.openvino import device
+from isthmus.backends.openvino.limits import DEVIATIONS, MOVES_ONLY, refusal
 from isthmus.backends.openvino.network import Handle, Network
 from isthmus.backends.openvino.runtime import Execution, Output
 from isthmus.backends.openvino.write import TABLE, write_nodes
-from isthmus.ir.errors import BackendFailed, BackendMissing
+from isthmus.ir.errors import BackendFailed
 from isthmus.ir.graph import Graph, Node, Value
+from isthmus.ir.types import F16
 
 
 class OpenVINOBackend(Backend):
@@ -29,25 +30,40 @@ class OpenVINOBackend(Backend):
         reason = refusal(node)
         return support(TABLE, node) if reason is None else Refused(reason)
 
+    def require_precision(self, precision: Precision) -> None:
+        """By what the plugin says of this processor."""
+        device.require_precision(precision)
+
     def build(self, graph: Graph, options: BuildOptions) -> Execution:
-        """Write, compile and bind the graph. Constants are shared with it, not copied."""
+        """Write, compile and bind the graph. Constants are shared with it, not copied.
+
+        What was compiled is then held against the graph's types: BackendFailed if lowered matrix work came out in f32.
+        """
+        engine = device.engine()
+        self.require_precision(options.precision)
         self.require(graph)
-        engine, ops = _engine()
+        ops = import_module("openvino.opset16")
         n = Network(engine, ops, write_nodes)
         parameters = [n.parameter(value) for value in graph.inputs]
         handles = write_nodes(n, graph, parameters)
         outputs, written = _outputs(graph, handles)
         results = [ops.result(handles[i]) for i in written]
         types = [value.type for value in graph.inputs]
+        model = engine.Model(results, parameters, graph.name) if results else None
+        settings = _settings(graph, options)
+
+        def execution(**more: str) -> Execution:
+            compiled = None if model is None else device.core().compile_model(model, "CPU", settings | more)
+            return Execution(
+                engine, compiled, types, outputs, n.kept, _info(engine, compiled), n.labels.nodes, execution
+            )
+
         try:
-            compiled = _compile(engine.Model(results, parameters, graph.name), options) if results else None
-            return Execution(engine, compiled, types, outputs, n.kept, _info(engine, compiled))
+            built = execution()
         except RuntimeError as error:
             raise BackendFailed(f"OpenVINO did not compile: {brief(error)}", where=f"@{graph.name}") from error
-
-
-def _compile(model: Any, options: BuildOptions) -> Any:
-    return _core().compile_model(model, "CPU", _settings(options))
+        built.survey.require(graph.name)
+        return built
 
 
 def _outputs(graph: Graph, handles: Sequence[Handle]) -> tuple[list[Output], list[int]]:
@@ -71,17 +87,26 @@ def _is_parameter(handle: Handle) -> bool:
     return bool(node.get_type_name() == "Parameter")
 
 
-def _settings(options: BuildOptions) -> dict[str, Any]:
-    """f32 stays f32: left alone, the plugin takes bf16 where the processor has it, and 8 bits for packed weights."""
+def _settings(graph: Graph, options: BuildOptions) -> dict[str, Any]:
+    """Left alone, the plugin takes bf16 where the processor has it, and 8 bits for packed weights.
+
+    Asked for f32, it computes f32 nodes in f32 and bf16 nodes in bf16, as they are typed. It has no typed f16: what is
+    f16 it computes so only when asked to.
+    """
+    precision = "f16" if _computes_in_f16(graph) else "f32"
     settings: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": options.precision,
+        "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
-        "KV_CACHE_PRECISION": options.precision,
+        "KV_CACHE_PRECISION": precision,
     }
     if options.threads is not None:
         settings["INFERENCE_NUM_THREADS"] = options.threads
     return settings
+
+
+def _computes_in_f16(graph: Graph) -> bool:
+    return any(node.op.name not in MOVES_ONLY and any(r.dtype == F16 for r in node.results) for node in graph.walk())
 
 
 def _info(engine: ModuleType, compiled: Any) -> dict[str, str]:
@@ -89,16 +114,3 @@ def _info(engine: ModuleType, compiled: Any) -> dict[str, str]:
         return {"engine": f"OpenVINO {engine.__version__}"}
     names = ("INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS", "NUM_STREAMS")
     return {"engine": f"OpenVINO {engine.__version__}", **{p.lower(): str(compiled.get_property(p)) for p in names}}
-
-
-@cache
-def _core() -> Any:
-    """One engine for the process: starting it costs more than compiling a small network."""
-    return import_module("openvino").Core()
-
-
-def _engine() -> tuple[ModuleType, ModuleType]:
-    try:
-        return import_module("openvino"), import_module("openvino.opset16")
-    except ImportError as error:
-        raise BackendMissing(f"openvino cannot be imported: {error}", hint="pip install 'openvino>=2025.4'") from error

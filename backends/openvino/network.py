@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from isthmus.backends.openvino.dims import DimSources
+from isthmus.backends.openvino.labels import Labels
 from isthmus.backends.openvino.tensors import element_type, tensor_over
 from isthmus.ir.dim import Dim
 from isthmus.ir.graph import Graph, Node, Value
@@ -38,6 +39,8 @@ class Network:
         """Writes a graph into a network, given what stands for its inputs."""
         self.kept: list[Array] = outer.kept if outer is not None else []
         """Arrays whose memory the engine reads: they must live as long as what is compiled from the network."""
+        self.labels: Labels = outer.labels if outer is not None else Labels()
+        """Which of the engine's nodes stands for which IR node."""
         self.sizes = DimSources(self)
         self._node: Node | None = None
 

@@ -7,20 +7,27 @@ so a call is a copy in, a run and a copy out; large inputs are bound without a c
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from isthmus.backends.base import PrecisionUse
 from isthmus.backends.emitter import brief
+from isthmus.backends.openvino.precisions import Survey, survey
 from isthmus.backends.openvino.tensors import array_over, tensor_over
 from isthmus.ir.errors import BackendFailed
+from isthmus.ir.graph import Node
 from isthmus.ir.types import Array, DType, TensorType
 
 COPIED_BYTES = 1 << 16
 """Up to this size an input is copied into a bound buffer: cheaper than binding its memory."""
+
+_WARM_RUNS = 3
+"""The first run chooses kernels and packs weights; the last one is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,11 @@ class Execution:
     outputs: Sequence[Output]
     kept: Sequence[Array]
     """Constants whose memory the network reads."""
-    info: Mapping[str, str]
+    engine_info: Mapping[str, str]
+    sources: Mapping[str, Node]
+    """Which IR node each name in the network was given for."""
+    again: Callable[..., Execution]
+    """Compiles the network once more, with further settings."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +73,28 @@ class Execution:
             self._request.set_input_tensor(index, tensor_over(self.engine, buffer, declared.dtype))
             self._copied.append((index, buffer))
         self._taken = [self._source(output) for output in self.outputs]
+
+    @cached_property
+    def survey(self) -> Survey:
+        """What the compiled network computes in which precision."""
+        return Survey(()) if self.compiled is None else survey(self.compiled, self.sources)
+
+    @cached_property
+    def info(self) -> Mapping[str, str]:
+        """What the engine says of itself, how many nodes it runs in which precision, and where that is not as typed."""
+        counts = ", ".join(f"{name} {use.nodes}" for name, use in self.survey.counts().items())
+        notes = {"other precisions": "\n".join(found)} if (found := self.survey.notes()) else {}
+        return {**self.engine_info, "nodes by precision": counts, **notes}
+
+    def precisions(self, arrays: Sequence[Array] | None = None) -> dict[str, PrecisionUse]:
+        """Precision -> nodes; with inputs, also the time spent in each, from a run with the engine's own counters."""
+        if arrays is None or self.compiled is None:
+            return self.survey.counts()
+        counted = self.again(PERF_COUNT="YES")
+        for _ in range(_WARM_RUNS):
+            counted(arrays)
+        times = {e.node_name: e.real_time.total_seconds() * 1e3 for e in counted._request.get_profiling_info()}
+        return counted.survey.times(times)
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """Outputs in order, each an array of its own. Inputs must fit the graph's types."""

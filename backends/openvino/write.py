@@ -48,7 +48,7 @@ def write_nodes(n: Network, graph: Graph, inputs: Sequence[Handle]) -> list[Hand
             handles = _handles(emission.function(n, *operands, **node.attrs))
         for value, handle in zip(node.results, handles, strict=True):
             n.sizes.learn(value, handle)
-        _name(handles, node)
+        n.labels.give(handles, node)
         return handles
 
     emit_nodes(graph, known, write, "OpenVINO")
@@ -73,13 +73,3 @@ def _known_results(node: Node) -> list[Array]:
 
 def _handles(found: Any) -> list[Handle]:
     return list(found) if isinstance(found, list | tuple) else [found]
-
-
-def _name(handles: Sequence[Handle], node: Node) -> None:
-    """Name the engine's nodes as the source does: that is what its profiles and errors show."""
-    label = str(node.loc) if node.loc else node.results[0].name if node.results else ""
-    if not label:
-        return
-    for handle in handles:
-        owner = handle if hasattr(handle, "set_friendly_name") else handle.get_node()
-        owner.set_friendly_name(f"{label} ({node.op.name})")

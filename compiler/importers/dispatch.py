@@ -23,7 +23,7 @@ def import_model(model: Any, *, inputs: InputShapes | None = None) -> Graph:
     """
     if isinstance(model, str | os.PathLike):
         return _from_path(Path(model), inputs)
-    if isinstance(model, bytes | bytearray | memoryview) or type(model).__module__.startswith("onnx"):
+    if isinstance(model, bytes | bytearray | memoryview) or type(model).__name__ == "ModelProto":
         return _from_onnx(bytes(model) if isinstance(model, bytearray | memoryview) else model, inputs)
     if isinstance(model, Graph):
         _refuse_shapes(inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from operator import index
 from typing import TypeAlias
 
 from isthmus.ir.dim import Dim, Shape, symbol
@@ -57,6 +58,8 @@ def parse_shapes(asked: InputShapes) -> dict[str, tuple[Dim | None, ...]]:
     """
     ranges: dict[str, Dim] = {}
     for name, spec in asked.items():
+        if isinstance(spec, str) or not isinstance(spec, Sequence):
+            raise BadInput(f"input {name!r}: {spec!r} is no shape", hint='write a tuple: ("N:1..32", 3, 224, 224)')
         for each in spec:
             if isinstance(each, str):
                 _note_range(name, each, ranges)
@@ -91,6 +94,10 @@ def _parse_dim(name: str, spec: DimSpec, ranges: dict[str, Dim]) -> Dim | None:
     if isinstance(spec, str):
         label = spec.partition(":")[0]
         return ranges.get(label, symbol(label))
-    if spec is not None and spec < 0:
-        raise BadInput(f"input {name!r}: size {spec} is negative")
-    return spec
+    if spec is None:
+        return None
+    if isinstance(spec, bool) or not hasattr(spec, "__index__"):
+        raise BadInput(f"input {name!r}: {spec!r} is no dimension", hint='write 8, "N", "N:1..32" or "N:1.."')
+    if (size := index(spec)) < 0:
+        raise BadInput(f"input {name!r}: size {size} is negative")
+    return size

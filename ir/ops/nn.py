@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from isthmus.ir.builder import Builder
     from isthmus.ir.graph import Value
 
+_LARGEST_WINDOW = 1 << 24
+"""Beyond any image, and small enough for the 32-bit arithmetic that engines do with windows."""
 _COMPOSITE = frozenset({Trait.COMPOSITE})
 
 Ints = tuple[int, ...]
@@ -400,8 +402,11 @@ def _check_windows(
     for name, given in (("kernel", kernel), ("strides", strides), ("pads", pads), ("dilations", dilations)):
         if len(given) != len(spatial):
             raise TypeRuleError(f"{name} has {len(given)} items for {len(spatial)} spatial axes")
-    if min((*_static(kernel), *strides, *dilations)) < 1 or min(min(p) for p in pads) < 0:
+    steps, margins = (*_static(kernel), *strides, *dilations), [side for pair in pads for side in pair]
+    if min(steps) < 1 or min(margins) < 0:
         raise TypeRuleError("kernel, strides and dilations must be positive and pads not negative")
+    if max(*steps, *margins) > _LARGEST_WINDOW:
+        raise TypeRuleError(f"kernel, strides, dilations and pads must not exceed {_LARGEST_WINDOW}")
     return spatial
 
 

@@ -28,6 +28,11 @@ class Narrow:
         """Whether the range, and not only the precision, is less than that of f32."""
         return self.largest < 1e30
 
+    @property
+    def is_coarse(self) -> bool:
+        """Whether there are so few digits that parameters and single roundings are felt."""
+        return self.ulp > 2.0**-10
+
     def __str__(self) -> str:
         return self.dtype.name
 

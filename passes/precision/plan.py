@@ -9,6 +9,7 @@ from isthmus.ir.graph import Graph, Node, Value
 from isthmus.ir.precision import Policy
 from isthmus.ir.types import F32
 from isthmus.passes.precision import guards, policy
+from isthmus.passes.precision.exposed import exposed
 from isthmus.passes.precision.guards import Facts, graphs
 from isthmus.passes.precision.narrow import Narrow
 
@@ -44,8 +45,10 @@ def make_plan(graph: Graph, narrow: Narrow, facts: Facts, kept: Mapping[Node, st
 def _plan_one(graph: Graph, plan: Plan, facts: Facts, kept: Mapping[Node, str]) -> None:
     concerned = [node for node in graph.nodes if node.op.name != "const" and _float_values(node)]
     follows: set[Node] = set()
+    bare = exposed(graph) if plan.narrow.is_coarse else {}
     for node in concerned:
         reason = kept.get(node) or policy.refusal(node, plan.narrow, facts) or guards.refusal(node, plan.narrow, facts)
+        reason = reason or bare.get(node)
         if reason is not None:
             plan.reasons[node] = reason
         elif policy.wants(node) is Policy.LOW:

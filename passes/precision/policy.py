@@ -15,6 +15,7 @@ _THIN = 16
 """Products over fewer elements are elementwise work: no gain in speed pays for their rounding."""
 _FAR_FROM_ZERO = 1e-3
 
+_NORMS = ("batch_norm", "layer_norm", "instance_norm", "group_norm", "rms_norm")
 _SQUARES = ("mul", "pow", "exp")
 
 
@@ -32,6 +33,8 @@ def refusal(node: Node, narrow: Narrow, facts: Facts) -> str | None:
     row = node.op.precision
     if node.op.name == "reduce_mean" and (squared := _squared(node.inputs[0])) is not None:
         return f"a mean of {squared} is a variance, or a sum of exponentials"
+    if narrow.is_coarse and node.op.name in _NORMS:
+        return f"its scale and bias lose digits in {narrow}"
     if row.policy is not Policy.HIGH or (row.range_only and not narrow.is_cramped):
         return None
     excuse = _EXCUSES.get(node.op.name)

@@ -4,7 +4,8 @@ What `exact` promises: over the real numbers both sides are the same function, f
 and every binding of the symbols. On floats the sides differ by rounding at most: where constants are worked out
 beforehand (a batch norm's scale multiplied into a weight), or where an op of the table stands for what defines it.
 NaN, infinities and the sign of zero stay, except that
-  - intermediate overflow and underflow may come elsewhere once constants are combined, and
+  - intermediate overflow and underflow may come elsewhere once constants are combined, or vanish where an op of the
+    table stands for what defines it, and
   - adding a constant into a product or convolution as its bias may change the sign of a zero result.
 So `x + 0.0` is not dropped (it turns -0.0 into 0.0) while `x + -0.0` and `x - 0.0` are. Everything else that changes
 numbers is `approximate`, and no default pipeline uses it.
@@ -29,6 +30,7 @@ from isthmus.passes.rules import (
     reduce,
     relaxed,
     shape,
+    windows,
 )
 
 CANONICAL: tuple[Rule, ...] = (*elementwise.RULES, *shape.RULES, *parts.RULES, *moves.RULES, *reduce.RULES)
@@ -39,7 +41,7 @@ FUSIONS: Mapping[str, tuple[Rule, ...]] = {
     "norm": norm.RULES,
     "conv": conv.RULES,
     "linear": linear.RULES,
-    "attention": attention.RULES,
+    "attention": (*attention.RULES, *windows.RULES),
 }
 """Laws that make larger ops, by family."""
 

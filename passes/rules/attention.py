@@ -28,24 +28,24 @@ def _scaled(b: PatternBuilder, x: Pattern, c: Any, d: Any) -> AnyOf:
     return b.any_of(b.mul(x, b.const(c)), b.div(x, b.const(d)), x)
 
 
-def _scores(b: PatternBuilder, q: Any, k: Any, c: Any, d: Any, mask: Any) -> AnyOf:
+def scores(b: PatternBuilder, q: Any, k: Any, c: Any, d: Any, mask: Any) -> AnyOf:
     scaled = _scaled(b, b.matmul(q, k), c, d)
     return b.any_of(b.add(scaled, mask), scaled)
 
 
 def _attention(b: PatternBuilder, q: Any, k: Any, v: Any, c: Any, d: Any, mask: Any, seen: Any, a: Any) -> OpPattern:
-    scores = _scores(b, q, k, c, d, mask)
+    scores = scores(b, q, k, c, d, mask)
     scores = b.any_of(b.where(b.const(seen), scores, -math.inf), scores)
     return b.matmul(b.softmax(scores, axis=a), v)
 
 
-def _factor(c: Value | None, d: Value | None) -> float | None:
+def factor(c: Value | None, d: Value | None) -> float | None:
     """What the scores are multiplied by; None where that is not one number."""
     found, divisor = (1.0 if each is None else number(each) for each in (c, d))
     return None if found is None or not divisor else found / divisor
 
 
-def _is_attention(
+def is_attention(
     q: Value, k: Value, v: Value, c: Value | None, d: Value | None, mask: Value | None, seen: Value | None, a: int
 ) -> str | None:
     if min(q.rank, k.rank, v.rank) < 2 or not q.dtype.is_float:
@@ -53,7 +53,7 @@ def _is_attention(
     scores = (*broadcast(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-1])
     if a != len(scores) - 1 or v.rank > len(scores):
         return "softmax does not run over the keys"
-    if _factor(c, d) is None:
+    if factor(c, d) is None:
         return "the scale is not one number"
     if mask is not None and broadcast(scores, mask.shape) != scores:
         return f"mask {mask!r} makes the scores larger"
@@ -86,62 +86,9 @@ def _fused(
     mask: Value | None,
     seen: Value | None,
 ) -> Value:
-    swap, factor = (*range(k.rank - 2), k.rank - 1, k.rank - 2), _factor(c, d)
+    swap, factor = (*range(k.rank - 2), k.rank - 1, k.rank - 2), factor(c, d)
     assert factor is not None
     return b.attention(q, transposed(b, k, swap), v, mask, scale=factor, causal=seen is not None)
-
-
-# -- windows: scores seen as [images, windows, heads, L, S] while each window's mask is added ----------
-
-
-def _windowed(
-    b: PatternBuilder, q: Any, k: Any, v: Any, c: Any, d: Any, bias: Any, r: Any, mask: Any, s: Any, a: Any
-) -> OpPattern:
-    apart = b.reshape(_scores(b, q, k, c, d, bias), shape=r)
-    return b.matmul(b.softmax(b.reshape(b.add(apart, mask), shape=s), axis=a), v)
-
-
-def _are_windows(
-    q: Value,
-    k: Value,
-    v: Value,
-    c: Value | None,
-    d: Value | None,
-    bias: Value | None,
-    r: tuple[Dim, ...],
-    mask: Value,
-    s: tuple[Dim, ...],
-    a: int,
-) -> str | None:
-    if not q.rank == k.rank == v.rank == 4 or len({q.shape[:2], k.shape[:2], v.shape[:2]}) > 1:
-        return "q, k and v are not windows of heads"
-    if s != (*q.shape[:3], k.shape[3]) or len(r) != 5 or r[2:] != s[1:] or r[0] * r[1] != s[0]:
-        return f"shape {list(r)} does not tell windows apart"
-    if bias is not None and ((bias.rank == 4 and bias.shape[0] != 1) or bias.rank > 4):
-        return f"bias {bias!r} differs between windows"
-    if mask.rank > 5 or broadcast(mask.shape, r) != r:
-        return f"mask {mask!r} makes the scores larger"
-    return _is_attention(q, k, v, c, d, None, None, a)
-
-
-def _window_attention(
-    b: Builder,
-    q: Value,
-    k: Value,
-    v: Value,
-    c: Value | None,
-    d: Value | None,
-    bias: Value | None,
-    r: tuple[Dim, ...],
-    mask: Value,
-    root: Node,
-) -> Value:
-    factor = _factor(c, d)
-    assert factor is not None
-    q, k, v = (b.reshape(x, shape=(*r[:2], *x.shape[1:])) for x in (q, transposed(b, k, (0, 1, 3, 2)), v))
-    if bias is not None:
-        mask = b.add(mask, b.reshape(bias, shape=bias.shape[-3:]))
-    return b.reshape(b.attention(q, k, v, mask, scale=factor), shape=root.result.shape)
 
 
 # -- what attention does by itself ---------------------------------------------------------------------
@@ -160,7 +107,7 @@ def _scales_inside(
 
 
 def _scale_fits(q: Value, k: Value, c: Value | None, d: Value | None, root: Node) -> str | None:
-    if _factor(c, d) is None:
+    if factor(c, d) is None:
         return "the factor is not one number"
     return None if (q.rank, k.rank) == tuple(v.rank for v in root.inputs[:2]) else "the factor has more dimensions"
 
@@ -177,8 +124,8 @@ def _without_scale(
     d: Value | None,
     p: tuple[int, ...] | None,
 ) -> Value:
-    factor = _factor(c, d)
-    assert factor is not None
+    found = factor(c, d)
+    assert found is not None
     return b.attention(q, k if p is None else transposed(b, k, p), v, mask, scale=s * factor, causal=o)
 
 
@@ -212,12 +159,6 @@ def _fewer(x: Value) -> TensorType:
 def _with_shared_heads(b: Builder, q: Value, k: Value, v: Value, mask: Value | None, s: float, o: bool) -> Value:
     k, v = (b.reshape(x, shape=_fewer(x).shape) for x in (k, v))
     return b.attention(q, k, v, mask, scale=s, causal=o)
-
-
-def _broadcasts_anyway(m: Value, root: Node) -> str | None:
-    q, k = root.inputs[:2]
-    scores = (*root.result.shape[:-1], k.shape[-2])
-    return None if broadcast(m.shape, scores) == scores else f"{m!r} does not broadcast to the scores of {q!r}"
 
 
 # -- queries, keys and values of one x -----------------------------------------------------------------
@@ -290,7 +231,7 @@ def _rotary(b: PatternBuilder, x: Any, cos: Any, sin: Any, a: Any, h: Any) -> Op
 def _turns_halves(x: Value, a: int, h: tuple[Any, ...], root: Node) -> str | None:
     if a != x.rank - 1 or len(h) != 2 or h[0] != h[1] or not isinstance(h[0], int):
         return f"sizes {list(h)} along axis {a} are not the halves of the last dimension"
-    return keeps_type(x, root)
+    return keeps_type(x, root) if x.dtype.is_float else "integers are not turned"
 
 
 RULES: tuple[Rule, ...] = (
@@ -299,14 +240,7 @@ RULES: tuple[Rule, ...] = (
         exact,
         match=_attention,
         replace=_fused,
-        where=_is_attention,
-    ),
-    rule(
-        "softmax of masked windows times v is attention of windows",
-        exact,
-        match=_windowed,
-        replace=_window_attention,
-        where=_are_windows,
+        where=is_attention,
     ),
     rule(
         "attention scales its queries and keys",
@@ -329,7 +263,6 @@ RULES: tuple[Rule, ...] = (
         exact,
         match=lambda b, q, k, v, m, e, s, o: b.attention(q, k, v, b.expand(m, shape=e), scale=s, causal=o),
         replace=lambda b, q, k, v, m, s, o: b.attention(q, k, v, m, scale=s, causal=o),
-        where=_broadcasts_anyway,
         shared=True,
     ),
     rule(

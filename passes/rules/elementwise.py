@@ -91,7 +91,11 @@ _UNARY: tuple[Rule, ...] = (
         shared=True,
     ),
     rule(
-        "the absolute of minus x is that of x", exact, match=lambda b, x: b.abs(b.neg(x)), replace=lambda b, x: b.abs(x)
+        "the absolute of minus x is that of x",
+        exact,
+        match=lambda b, x: b.abs(b.neg(x)),
+        replace=lambda b, x: b.abs(x),
+        where=lambda x: None if x.dtype.kind != "uint" else "minus x wraps around where there is no sign",
     ),
     rule(
         "the reciprocal of a square root is rsqrt",

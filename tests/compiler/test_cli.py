@@ -109,6 +109,17 @@ def test_errors_are_told_without_traceback(tmp_path: Path) -> None:
     assert run_json("ops", "soft_max", code=1)["error"]["code"] == "E300"
 
 
+def test_files_that_cannot_be_written_are_told(model: Path, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere" / "m.isth"
+    assert run_json("compile", model, "-o", nowhere, code=1)["error"]["code"] == "E605"
+
+
+def test_options_that_would_be_ignored_are_refused(model: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "m.isth"
+    run("compile", model, "-o", saved)
+    assert run_json("run", saved, "-s", "x:1x3x224x224", code=1)["error"]["code"] == "E604"
+
+
 def test_shapes_as_text() -> None:
     assert parse_shapes(["x:N:1..32x3x?", "y:"]) == {"x": ("N:1..32", 3, None), "y": ()}
     with pytest.raises(BadInput, match="names no input"):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import isthmus
-from isthmus.ir.errors import BadInput, UnknownFormat, UnknownTarget
+from isthmus.ir.errors import BadArgument, BadInput, UnknownFormat, UnknownTarget
 from isthmus.passes.dce import Dce
+from tests.support import exported
 
 TEXT = """
 graph @tail(%x: f32[N, 4], %limit: f32[]) where N: 1..8 {
@@ -101,6 +103,43 @@ def test_unknown_targets_get_a_suggestion() -> None:
 def test_what_is_no_model_is_told(model: object) -> None:
     with pytest.raises(UnknownFormat):
         isthmus.import_model(model)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"fallback": "bogus"}, "fallback is 'bogus'"),
+        ({"check": "bogus"}, "check is 'bogus'"),
+        ({"threads": 0}, "threads is 0"),
+        ({"accuracy": float("nan")}, "accuracy is nan"),
+        ({"passes": [3]}, "3 is no pass"),
+        ({"passes": [Dce]}, "is no pass"),
+    ],
+)
+def test_arguments_of_no_admitted_kind_are_told(arguments: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(BadArgument) as caught:
+        isthmus.compile(isthmus.parse(TEXT), **arguments)
+    assert complaint in str(caught.value)
+
+
+def test_static_inputs_must_be_arrays() -> None:
+    program = isthmus.compile(isthmus.parse("graph @g(%x: f32[2]) {\n %y: f32[2] = relu(%x)\n return %y\n}"))
+    with pytest.raises(BadInput, match="is a list"):
+        program({"x": [1.0, 2.0]})
+
+
+def test_a_saved_program_keeps_its_fallback(tmp_path: Path) -> None:
+    text = "graph @g(%x: f32[2]) {\n %y: f32[2] = atan2(%x, %x)\n return %y\n}"
+    isthmus.compile(isthmus.parse(text), fallback="reference").save(tmp_path / "g.isth")
+    again = isthmus.load(tmp_path / "g.isth")
+    assert again.fallback == "reference"
+    assert again(np.ones(2, np.float32))["y"].shape == (2,)
+
+
+@pytest.mark.parametrize("spec", [3, "N", (2.5,), (True,)])
+def test_shapes_that_are_none_are_told(spec: Any) -> None:
+    with pytest.raises(BadInput, match="is no"):
+        isthmus.import_model(exported.filled("mobilenet_v3_large"), inputs={"x": spec})
 
 
 def test_shapes_for_a_graph_are_refused() -> None:

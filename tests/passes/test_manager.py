@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -21,6 +21,8 @@ from isthmus.passes.canonicalize import Canonicalize
 from isthmus.passes.fold import Fold
 from isthmus.passes.fuse import Fuse
 from isthmus.passes.manager import PassManager, read_reproducer
+from isthmus.passes.rewrite_pass import Rewrite
+from isthmus.passes.rule import exact, rule
 from isthmus.passes.spec import parse_pipeline, print_pipeline
 from isthmus.passes.table import known_passes
 
@@ -78,6 +80,57 @@ def test_a_failing_pass_leaves_a_reproducer(tmp_path: Path) -> None:
     pipeline, graph, then, check = read_reproducer(tmp_path / "reproducer.isth")
     assert (pipeline, then, check) == ("crashes", "fold{limit=7}", "numerics")
     assert difference(graph, parse("graph @g(%x: f32[N, 3]) {\n %z: f32[N, 3] = exp(%x)\n return %z\n}")) is None
+
+
+def _hint(each: Pass, folder: Path) -> str:
+    """The hint that comes with the failure of a pass on what it cannot verify."""
+    with pytest.raises(PassError) as caught:
+        PassManager([each], reproducer_dir=folder).run(parse(TEXT))
+    return caught.value.hint
+
+
+def test_only_what_text_spells_is_replayed_from_the_command_line(tmp_path: Path) -> None:
+    fails = rule("r", exact, match=lambda b, x: b.exp(x), replace=lambda b, x: None)
+    path = tmp_path / "reproducer.isth"
+    assert f"`isthmus opt {path}`" in _hint(Fuse(only=("convs",)), tmp_path)
+    for each in (Rewrite(rules=(fails,)), Mistypes()):
+        hint = _hint(each, tmp_path)
+        assert "isthmus opt" not in hint
+        assert f"read_reproducer({str(path)!r}).graph" in hint
+        with pytest.raises(PassError):
+            PassManager([each]).run(read_reproducer(path).graph)
+
+
+class _Unreadable(Crashes):
+    """Has an option that cannot be read."""
+
+    times: int
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "__dataclass_fields__":
+            raise RuntimeError("no fields")
+        return super().__getattribute__(name)
+
+
+def test_a_failure_is_told_even_where_the_pass_cannot_be_printed(tmp_path: Path) -> None:
+    with pytest.raises(PassError, match="pass 'crashes' failed: ZeroDivisionError"):
+        PassManager([_Unreadable()], reproducer_dir=tmp_path).run(parse(TEXT))
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ([Canonicalize], "Canonicalize is a class of passes, not a pass"),
+        ([Canonicalize(), 7], "7 is no Pass"),
+        ("fuse", "'f' is no Pass"),
+        ([Pass()], "Pass has no name"),
+        (Fold(), "no list of passes"),
+    ],
+)
+def test_what_is_no_pass_is_refused_before_anything_runs(given: Any, reason: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        PassManager(given)
+    assert reason in caught.value.reason
 
 
 def test_a_file_without_a_pipeline_is_no_reproducer(tmp_path: Path) -> None:

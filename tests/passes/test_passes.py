@@ -238,3 +238,13 @@ def test_inputs_are_seeded_and_within_bounds() -> None:
     first, again = seeded_inputs(graph, 3), seeded_inputs(graph, 3)
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert first["i"].max() < 3
+
+
+def test_integers_that_may_become_indices_stay_small() -> None:
+    graph = parse(
+        "graph @g(%t: f32[9, 2], %i: i64[N], %j: i64[N]) {\n %k: i64[N] = abs(%i)\n"
+        " %y: f32[N, 2] = gather(%t, %k) {axis = 0}\n %z: i64[N] = neg(%j)\n return %y, %z\n}"
+    )
+    drawn = seeded_inputs(graph, 3, {"N": 50}, "integers")
+    assert (drawn["i"].min(), drawn["i"].max()) == (0, 3)
+    assert drawn["j"].min() < -50 < 50 < drawn["j"].max()

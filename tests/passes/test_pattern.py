@@ -136,6 +136,11 @@ def test_conditions_refuse_with_a_reason() -> None:
         (lambda b, x: x, "a pattern must be an op"),
         (lambda b, x: b.neg(x)[0], "neg has one result"),
         (lambda b, x: b.add(*x), "must be the last operand of an op that takes any number"),
+        (lambda b, x: b.relu(x, x), "a pattern gives relu 2 operands"),
+        (lambda b, x: b.add(x), "a pattern with add says nothing of operand y"),
+        (lambda b, x: b.add(None, x), "a pattern with add says nothing of operand x"),
+        (lambda b, x, y: b.relu(x), "the pattern never uses 'y'"),
+        (lambda b, x: b.neg(b.const(1.0)), "const(1.0) captures nothing"),
     ],
 )
 def test_wrong_patterns_are_refused_where_they_are_written(pattern: Callable[..., Any], reason: str) -> None:

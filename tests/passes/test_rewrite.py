@@ -10,6 +10,7 @@ from isthmus.ir.parser import parse
 from isthmus.passes.base import Pass, PassContext
 from isthmus.passes.manager import PassManager
 from isthmus.passes.rewrite import explain, rewrite
+from isthmus.passes.rewrite_pass import Rewrite
 from isthmus.passes.rule import Rule, exact, rule
 
 ABS = rule("abs of neg is abs", exact, match=lambda b, x: b.abs(b.neg(x)), replace=lambda b, x: b.abs(x))
@@ -65,6 +66,23 @@ def test_a_replacement_that_cannot_be_built_names_its_rule() -> None:
         _rewritten(_graph(), wrong)
 
 
+@pytest.mark.parametrize(
+    ("made", "reason"), [(None, "gives None, which is no value"), (0.5, "gives 0.5, which is no value")]
+)
+def test_a_replacement_gives_values(made: object, reason: str) -> None:
+    wrong = rule("neg is nothing", exact, match=lambda b, x: b.neg(x), replace=lambda b, x: made)
+    with pytest.raises(PassError, match=f"'neg is nothing' {reason}") as caught:
+        _rewritten(_graph(), wrong)
+    assert "%a: f32[N] = neg(%x)" in caught.value.where
+
+
+def test_a_condition_that_fails_names_its_rule_and_the_node() -> None:
+    wrong = rule("r", exact, match=lambda b, x: b.neg(x), replace=lambda b, x: x, where=lambda x: bool(1 // 0))
+    with pytest.raises(PassError, match="'r' cannot tell whether its condition holds: ZeroDivisionError") as caught:
+        _rewritten(_graph(), wrong)
+    assert caught.value.where.startswith("%a: f32[N] = neg(%x)")
+
+
 def test_explain_tells_the_deepest_reason() -> None:
     (node,) = _graph("%z: f32[N] = abs(%x)\n return %z\n").nodes
     assert explain(ABS, node) == "%x: f32[N] is not made by neg"
@@ -90,3 +108,10 @@ def test_numerics_catch_a_wrong_law() -> None:
     PassManager([_Swaps()]).run(graph.copy())
     with pytest.raises(NumbersMoved, match="swaps moves output 'z'"):
         PassManager([_Swaps()], check="numerics").run(graph)
+
+
+def test_numerics_draw_integers_of_both_signs() -> None:
+    graph = parse("graph @g(%x: i32[N]) {\n %z: i32[N] = abs(%x)\n return %z\n}")
+    wrong = rule("abs is nothing", exact, match=lambda b, x: b.abs(x), replace=lambda b, x: b.neg(b.neg(x)))
+    with pytest.raises(NumbersMoved, match="rewrite moves output 'z'"):
+        PassManager([Rewrite(rules=(wrong,))], check="numerics").run(graph)

@@ -307,7 +307,7 @@ def test_a_replacement_that_does_not_fit_is_told() -> None:
     with pytest.raises(PassError, match=r"'r' gives f32\[3\] for f32\[N, 3\]"):
         rewrite(graph(NEG), [wrong], PassContext())
     crashes = law("%z = neg(%x) return %z", "%r = softmax(%x) {axis = shape(%x)[7]} return %r")
-    with pytest.raises(PassError, match="rule 'r' cannot build its replacement: tuple index out of range"):
+    with pytest.raises(PassError, match="rule 'r' cannot build its replacement: IndexError: tuple index out of range"):
         rewrite(graph(NEG), [crashes], PassContext())
 
 

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from tests.support.weights import WeightSource
 
-NAMES = ("resnet50", "mobilenet_v3_large", "bert_base")
+NAMES = (
+    "resnet50",
+    "mobilenet_v3_large",
+    "efficientnet_b0",
+    "densenet121",
+    "convnext_tiny",
+    "vit_b_16",
+    "swin_t",
+    "bert_base",
+    "gpt2",
+    "llama",
+)
 FOLDER = Path(__file__).parent.parent / "data"
 
 

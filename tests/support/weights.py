@@ -43,7 +43,7 @@ class WeightSource:
 
     def _use(self, name: str) -> tuple[onnx.NodeProto, int]:
         node, index = self._users[name][0]
-        while node.op_type in ("Unsqueeze", "Expand", "Identity") and index == 0:
+        while node.op_type in ("Unsqueeze", "Reshape", "Expand", "Identity") and index == 0:
             node, index = self._users[node.output[0]][0]
         return node, index
 

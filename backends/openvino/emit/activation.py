@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from isthmus.backends.emitter import emits
-from isthmus.backends.openvino import integers
+from isthmus.backends.openvino import integers, rounding
 from isthmus.backends.openvino.emit.elementwise import expm1
 from isthmus.backends.openvino.network import Handle, Network
+from isthmus.ir.graph import Node
+from isthmus.ir.types import F32
 
 
 @emits("sigmoid", "softsign", "mish")
@@ -43,7 +45,12 @@ def hard_swish(n: Network, x: Handle) -> Handle:
     return n.ops.hswish(x)
 
 
-@emits("hard_sigmoid")
+def _lost_zero(node: Node) -> str | None:
+    zero = 0.0 in (node.attrs["alpha"], node.attrs["beta"])
+    return "the engine takes an alpha or beta of zero for its default" if zero else None
+
+
+@emits("hard_sigmoid", unless=_lost_zero)
 def hard_sigmoid(n: Network, x: Handle, *, alpha: float, beta: float) -> Handle:
     """clip(alpha * x + beta, 0, 1)."""
     return n.ops.hard_sigmoid(x, n.like(alpha), n.like(beta))
@@ -70,11 +77,16 @@ def slope_is_per_channel(rank: int, slope: tuple[object, ...]) -> bool:
     return rank >= 2 and len(aligned) == rank and all(d == 1 for i, d in enumerate(aligned) if i != 1)
 
 
-@emits("elu", "selu")
-def elu(n: Network, x: Handle, *, alpha: float, gamma: float = 1.0) -> Handle:
+@emits("elu")
+def elu(n: Network, x: Handle, *, alpha: float) -> Handle:
     """The engine's exp(x) - 1 keeps enough digits for networks."""
-    below = n.ops.elu(x, alpha)
-    return below if gamma == 1.0 else n.ops.multiply(below, n.like(gamma))
+    return n.ops.elu(x, alpha)
+
+
+@emits("selu")
+def selu(n: Network, x: Handle, *, alpha: float, gamma: float) -> Handle:
+    """An elu times gamma, which a narrow type does not hold."""
+    return rounding.in_f32(n, lambda y: n.ops.multiply(n.ops.elu(y, alpha), n.scalar(gamma, F32)), x)
 
 
 @emits("celu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from isthmus.backends.emitter import emits, lacks
-from isthmus.backends.openvino import integers
+from isthmus.backends.openvino import device, integers, rounding
 from isthmus.backends.openvino.network import Handle, Network
 from isthmus.ir.graph import Node
 from isthmus.ir.types import BF16, BOOL, F32, I32, DType
@@ -217,15 +217,11 @@ def selected(n: Network, condition: Handle, x: Handle, y: Handle) -> Handle:
 
 def _rounds_away(node: Node) -> str | None:
     source, wanted = node.inputs[0].dtype, node.results[0].dtype
-    if wanted.is_float and wanted.bits < 32 and source.bits > wanted.bits and _is_computed_with(node):
+    if not wanted.is_float or wanted.bits >= 32 or source.bits <= wanted.bits or device.computes(wanted.name):
+        return None
+    if node.results[0].users:
         return f"the engine drops the rounding of a value to {wanted} that is computed with afterwards"
-    if wanted == BF16 and source != BF16 and not node.results[0].type.is_static:
-        return "the engine truncates to bf16, instead of rounding, where sizes are symbolic"
     return None
-
-
-def _is_computed_with(node: Node) -> bool:
-    return bool(node.results[0].users)
 
 
 @emits("cast", unless=_rounds_away)
@@ -238,8 +234,10 @@ def cast(n: Network, x: Handle, *, dtype: DType) -> Handle:
         return n.ops.logical_not(n.ops.equal(x, n.like(0)))
     if dtype.is_integer and dtype.bits < 32 and source != BOOL:
         return integers.narrow(n, x if source == I32 else n.cast(x, I32), dtype)
+    if dtype == BF16:  # by way of f32, as the engine truncates integers
+        return rounding.to_bf16(n, x if source == F32 else n.cast(x, F32), n.x)
     if dtype.is_float and dtype != F32 and source.is_integer:
-        return n.cast(n.cast(x, F32), dtype)  # the engine truncates integers on their way to bf16
+        return n.cast(n.cast(x, F32), dtype)
     return n.cast(x, dtype)
 
 
@@ -248,7 +246,7 @@ def clip(n: Network, x: Handle, low: Handle | None = None, high: Handle | None =
     """Constant float bounds are the engine's clamp, which it fuses into what comes before."""
     dtype = n.x.dtype
     bounds = [None if v is None else v.array for v in (*n.node.operands, None, None)[1:3]]
-    if dtype == F32 and low is not None and high is not None and all(b is not None for b in bounds):
+    if dtype.is_float and low is not None and high is not None and all(b is not None for b in bounds):
         bottom, top = (float(b.item()) for b in bounds if b is not None)
         if bottom <= top:
             return n.ops.clamp(x, bottom, top)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isthmus.backends.emitter import emits
+from isthmus.backends.emitter import emits, lacks
 from isthmus.backends.openvino.network import Handle, Network
 from isthmus.ir.graph import Node
 
@@ -50,3 +50,6 @@ def attention(
 ) -> Handle:
     """The engine's own attention."""
     return n.ops.scaled_dot_product_attention(q, k, v, mask, n.like(scale), causal)
+
+
+MISSING = lacks(rotary_embedding="the op set has none; the engine finds it in its primitive form")

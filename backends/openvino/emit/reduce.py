@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from isthmus.backends.emitter import emits, lacks
-from isthmus.backends.openvino import integers
+from isthmus.backends.openvino import integers, rounding
 from isthmus.backends.openvino.emit.shape import reversed_along
 from isthmus.backends.openvino.network import Handle, Network
 from isthmus.ir.dim import Dim, less_equal
@@ -59,6 +61,8 @@ def extremum(n: Network, x: Handle, *, axes: tuple[int, ...], keepdims: bool) ->
         return x
     along = n.vector(axes)
     reduce = getattr(n.ops, n.node.op.name)
+    if n.x.dtype.is_float:
+        return _all_infinite(n, x, along, keepdims, reduce(x, along, keepdims))
     if not _is_wide(n.x.dtype):
         return reduce(x, along, keepdims)
     high, low = integers.halves(n, x)
@@ -67,6 +71,13 @@ def extremum(n: Network, x: Handle, *, axes: tuple[int, ...], keepdims: bool) ->
     rest = reduce(integers.choose(n, n.ops.equal(high, best), low, worst), along, True)
     result = integers.join(n, best, rest)
     return result if keepdims else n.ops.squeeze(result, along)
+
+
+def _all_infinite(n: Network, x: Handle, along: Handle, keepdims: bool, found: Handle) -> Handle:
+    """Of nothing but the infinity that loses against everything, the engine finds the outermost finite number."""
+    loser = n.like(-np.inf if n.node.op.name == "reduce_max" else np.inf)
+    nothing_else = n.ops.reduce_logical_and(n.ops.equal(x, loser), along, keepdims)
+    return n.ops.select(nothing_else, loser, found)
 
 
 @emits("argmax", "argmin", unless=lambda node: _ordered(node))
@@ -83,11 +94,15 @@ def extremum_index(n: Network, x: Handle, *, axis: int, keepdims: bool, last: bo
 
 @emits("cumsum")
 def cumsum(n: Network, x: Handle, *, axis: int, exclusive: bool, reverse: bool) -> Handle:
-    """Narrow integers are added in i32."""
+    """Narrow integers are added in i32, narrow floats in f32."""
     dtype = n.x.dtype
-    wide = x if dtype.is_float else integers.widen(n, x, dtype)
-    total = n.ops.cumsum(wide, n.scalar(axis), exclusive, reverse)
-    return total if dtype.is_float else integers.narrow(n, total, dtype)
+
+    def total(y: Handle) -> Handle:
+        return n.ops.cumsum(y, n.scalar(axis), exclusive, reverse)
+
+    if dtype.is_float:
+        return rounding.in_f32(n, total, x)
+    return integers.narrow(n, total(integers.widen(n, x, dtype)), dtype)
 
 
 def _ordered(node: Node) -> str | None:

@@ -145,7 +145,12 @@ def tile(n: Network, x: Handle, *, repeats: Shape) -> Handle:
     return x if not repeats else n.ops.tile(x, n.dims(repeats))
 
 
-@emits("dynamic_tile")
+def _many_axes(node: Node) -> str | None:
+    rank = node.inputs[0].rank
+    return "the engine's computed repeats leave memory unwritten from four dimensions on" if rank > 3 else None
+
+
+@emits("dynamic_tile", unless=_many_axes)
 def dynamic_tile(n: Network, x: Handle, repeats: Handle) -> Handle:
     """Laid out a computed number of times."""
     return n.ops.tile(x, repeats)

@@ -61,7 +61,7 @@ class Body:
         if len(names) != len(inputs):
             raise MalformedModel(f"a body takes {len(names)} inputs but gets {len(inputs)}")
         scope = Scope(self.scope.builder.body(), self.scope)
-        scope.graph.name = self.proto.name or "body"
+        scope.graph.name = text(self.proto.name, "a body's name") or "body"
         for name, each in zip(names, inputs, strict=True):
             made = scope.graph.add_input(each, name) if isinstance(each, TensorType) else scope.builder.const(each)
             scope.define(name, made)

@@ -1,0 +1,48 @@
+"""Checks on what a caller passes to `compile`, `optimize` and `load`, before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from isthmus.ir.errors import BadArgument
+from isthmus.passes.base import Pass
+from isthmus.passes.spec import parse_pipeline
+
+
+def check_choice(name: str, value: Any, admitted: Any) -> None:
+    """BadArgument unless `value` is one of the strings the Literal `admitted` lists."""
+    if value not in get_args(admitted):
+        raise BadArgument(f"{name} is {value!r}", hint=f"give one of {', '.join(map(repr, get_args(admitted)))}")
+
+
+def check_threads(threads: Any) -> None:
+    """BadArgument unless `threads` is None or a positive integer."""
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise BadArgument(f"threads is {threads!r}", hint="give a positive integer, or None for all cores")
+
+
+def check_accuracy(accuracy: Any) -> None:
+    """BadArgument unless `accuracy` is None or a bound that something can keep."""
+    if accuracy is None:
+        return
+    if isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not accuracy >= 0:
+        raise BadArgument(
+            f"accuracy is {accuracy!r}", hint="give the largest relative L2 error you accept, such as 1e-2"
+        )
+
+
+def as_passes(passes: Any) -> list[Pass]:
+    """Passes from pipeline text, or from a sequence of passes and texts. BadArgument for anything else."""
+    given = [passes] if isinstance(passes, str | Pass) else passes
+    if not isinstance(given, Sequence):
+        raise BadArgument(f"passes is {passes!r}", hint="give pipeline text, or a list of passes and texts")
+    chosen: list[Pass] = []
+    for each in given:
+        if isinstance(each, str):
+            chosen += parse_pipeline(each)
+        elif isinstance(each, Pass):
+            chosen.append(each)
+        else:
+            raise BadArgument(f"{each!r} is no pass", hint="give an instance of a Pass, or pipeline text")
+    return chosen
