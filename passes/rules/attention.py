@@ -29,14 +29,15 @@ def _scaled(b: PatternBuilder, x: Pattern, c: Any, d: Any) -> AnyOf:
 
 
 def scores(b: PatternBuilder, q: Any, k: Any, c: Any, d: Any, mask: Any) -> AnyOf:
+    """Products of queries and transposed keys, scaled and masked or not."""
     scaled = _scaled(b, b.matmul(q, k), c, d)
     return b.any_of(b.add(scaled, mask), scaled)
 
 
 def _attention(b: PatternBuilder, q: Any, k: Any, v: Any, c: Any, d: Any, mask: Any, seen: Any, a: Any) -> OpPattern:
-    scores = scores(b, q, k, c, d, mask)
-    scores = b.any_of(b.where(b.const(seen), scores, -math.inf), scores)
-    return b.matmul(b.softmax(scores, axis=a), v)
+    found = scores(b, q, k, c, d, mask)
+    found = b.any_of(b.where(b.const(seen), found, -math.inf), found)
+    return b.matmul(b.softmax(found, axis=a), v)
 
 
 def factor(c: Value | None, d: Value | None) -> float | None:
@@ -48,16 +49,17 @@ def factor(c: Value | None, d: Value | None) -> float | None:
 def is_attention(
     q: Value, k: Value, v: Value, c: Value | None, d: Value | None, mask: Value | None, seen: Value | None, a: int
 ) -> str | None:
+    """Why scores of these operands, softmaxed along `a`, are no attention; k is transposed here."""
     if min(q.rank, k.rank, v.rank) < 2 or not q.dtype.is_float:
         return "q, k and v must be matrices of floats"
-    scores = (*broadcast(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-1])
-    if a != len(scores) - 1 or v.rank > len(scores):
+    shape = (*broadcast(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-1])
+    if a != len(shape) - 1 or v.rank > len(shape):
         return "softmax does not run over the keys"
     if factor(c, d) is None:
         return "the scale is not one number"
-    if mask is not None and broadcast(scores, mask.shape) != scores:
+    if mask is not None and broadcast(shape, mask.shape) != shape:
         return f"mask {mask!r} makes the scores larger"
-    if seen is not None and not _is_lower_triangle(seen, scores[-2:]):
+    if seen is not None and not _is_lower_triangle(seen, shape[-2:]):
         return f"{seen!r} is not the lower triangle"
     return _fits(q, k.type.with_shape((*k.shape[:-2], k.shape[-1], k.shape[-2])), v.type, mask)
 
@@ -86,9 +88,9 @@ def _fused(
     mask: Value | None,
     seen: Value | None,
 ) -> Value:
-    swap, factor = (*range(k.rank - 2), k.rank - 1, k.rank - 2), factor(c, d)
-    assert factor is not None
-    return b.attention(q, transposed(b, k, swap), v, mask, scale=factor, causal=seen is not None)
+    swap, scale = (*range(k.rank - 2), k.rank - 1, k.rank - 2), factor(c, d)
+    assert scale is not None
+    return b.attention(q, transposed(b, k, swap), v, mask, scale=scale, causal=seen is not None)
 
 
 # -- what attention does by itself ---------------------------------------------------------------------
@@ -126,7 +128,7 @@ def _without_scale(
 ) -> Value:
     found = factor(c, d)
     assert found is not None
-    return b.attention(q, k if p is None else transposed(b, k, p), v, mask, scale=s * factor, causal=o)
+    return b.attention(q, k if p is None else transposed(b, k, p), v, mask, scale=s * found, causal=o)
 
 
 def _repeated(b: PatternBuilder, x: Any, e: Any, s: Any) -> OpPattern:

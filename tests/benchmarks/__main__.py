@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import bench_call, bench_latency, bench_optimizers, bench_scale
+from tests.benchmarks import bench_bf16, bench_call, bench_latency, bench_optimizers, bench_precision, bench_scale
 
 BENCHMARKS = {
     "optimizers": bench_optimizers,
     "scale": bench_scale,
     "latency": bench_latency,
     "call": bench_call,
+    "bf16": bench_bf16,
+    "precision": bench_precision,
 }
 
 

@@ -6,7 +6,6 @@ inputs, how many nodes compute in which type, the casts between them, and the se
 
 from __future__ import annotations
 
-import sys
 import time
 
 from isthmus.compiler.driver import optimize
@@ -20,7 +19,7 @@ TYPES = ("f16", "bf16")
 
 def main() -> None:
     """Measure and print."""
-    names = sys.argv[1:] or sorted(path.stem for path in exported.FOLDER.glob("*.onnx"))
+    names = exported.NAMES
     print(f"{'network':20} {'type':5} {'error':>8} {'low':>5} {'high':>5} {'casts':>5} {'s':>6}")
     for name in names:
         model = exported.filled(name)
