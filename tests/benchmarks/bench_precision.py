@@ -1,7 +1,7 @@
 """What lowering costs in accuracy: the exported networks in f16 and bf16 by the evaluator, against themselves in f32.
 
-Run as `python -m tests.benchmarks.bench_precision [NAME...]`; prints the worst output's relative L2 error on seeded
-inputs, how many nodes compute in which type, the casts between them, and the seconds the pass took.
+Prints the worst output's relative L2 error on seeded inputs, how many nodes compute in which type, the casts between
+them, and the seconds the pass took.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ TYPES = ("f16", "bf16")
 
 def main() -> None:
     """Measure and print."""
-    names = exported.NAMES
     print(f"{'network':20} {'type':5} {'error':>8} {'low':>5} {'high':>5} {'casts':>5} {'s':>6}")
-    for name in names:
+    for name in exported.NAMES:
         model = exported.filled(name)
         graph = optimize(import_model(model))
         samples = [exported.random_inputs(model, 1)]
