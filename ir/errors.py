@@ -112,7 +112,7 @@ class PassError(IsthmusError):
 
 
 class PipelineError(IsthmusError):
-    """Pipeline text that names an unknown pass or option."""
+    """A pipeline with an unknown pass or option, or with something that is no pass."""
 
     code = "E402"
 

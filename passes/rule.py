@@ -98,7 +98,7 @@ class Rule:
         except Exception as error:
             reason = f"rule {self.name!r} cannot tell whether its condition holds: {reason_of(error)}"
             raise PassError(reason, where=place(root)) from error
-        if answer is None or answer is True:
+        if answer is None or (answer and not isinstance(answer, str)):
             return True
         return _refuse(m, answer or "its condition does not hold")
 
