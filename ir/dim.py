@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias, Union
 
+from isthmus.ir import intervals
 from isthmus.ir.errors import DimensionError
+from isthmus.ir.intervals import Bounds
 from isthmus.ir.spelling import symbol_name
 
 MAX_TERMS = 256
@@ -78,7 +80,6 @@ class Extremum:
 
 Atom: TypeAlias = Symbol | FloorDiv | Mod | Extremum
 Monomial: TypeAlias = tuple[tuple[Atom, int], ...]
-Bounds: TypeAlias = tuple[int | None, int | None]
 
 
 def _atom_size(atom: Atom) -> int:
@@ -163,7 +164,7 @@ class DimExpr:
         low: int | None = 0
         high: int | None = 0
         for monomial, coefficient in self.terms:
-            part = _scale(_product(_atom_bounds(a, p) for a, p in monomial), coefficient)
+            part = intervals.scale(intervals.product(_atom_bounds(a, p) for a, p in monomial), coefficient)
             low = None if low is None or part[0] is None else low + part[0]
             high = None if high is None or part[1] is None else high + part[1]
         return low, high
@@ -406,46 +407,17 @@ def _atom_bounds(atom: Atom, power: int) -> Bounds:
     low, high = _single_bounds(atom)
     if power == 1:
         return low, high
-    return _product([(low, high)] * power)
+    return intervals.product([(low, high)] * power)
 
 
 def _single_bounds(atom: Atom) -> Bounds:
     if isinstance(atom, Symbol):
         return atom.low, atom.high
     if isinstance(atom, Extremum):
-        lows, highs = zip(*map(bounds, atom.args), strict=True)
-        known_low, known_high = [x for x in lows if x is not None], [x for x in highs if x is not None]
-        if atom.kind == "min":
-            return (min(known_low) if len(known_low) == len(lows) else None), min(known_high, default=None)
-        return max(known_low, default=None), (max(known_high) if len(known_high) == len(highs) else None)
-    low, high = bounds(atom.numerator)
-    d_low, d_high = bounds(atom.divisor)
-    if d_low is None or d_low <= 0:
-        return None, None
-    if isinstance(atom, Mod):
-        return 0, None if d_high is None else d_high - 1
-    smallest = None if low is None else (low // d_high if d_high else 0) if low >= 0 else low // d_low
-    largest = None if high is None else high // d_low if high >= 0 else (high // d_high if d_high else 0)
-    return smallest, largest
-
-
-def _product(parts: Iterable[Bounds]) -> Bounds:
-    low: int | None = 1
-    high: int | None = 1
-    for b_low, b_high in parts:
-        if low is not None and b_low is not None and low >= 0 and b_low >= 0:
-            low, high = low * b_low, None if high is None or b_high is None else high * b_high
-        elif None in (low, high, b_low, b_high):
-            low = high = None
-        else:
-            corners = [x * y for x in (low, high) for y in (b_low, b_high) if x is not None and y is not None]
-            low, high = min(corners), max(corners)
-    return low, high
-
-
-def _scale(part: Bounds, factor: int) -> Bounds:
-    low, high = (None if x is None else x * factor for x in part)
-    return (low, high) if factor >= 0 else (high, low)
+        pick = intervals.minimum if atom.kind == "min" else intervals.maximum
+        return pick([bounds(a) for a in atom.args])
+    divide = intervals.floordiv if isinstance(atom, FloorDiv) else intervals.mod
+    return divide(bounds(atom.numerator), bounds(atom.divisor))
 
 
 def _atom_symbols(atom: Atom) -> frozenset[Symbol]:
