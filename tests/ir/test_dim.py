@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.ir import dim as d
+from isthmus.ir import intervals
 from isthmus.ir.dim import Dim, symbol
 from isthmus.ir.errors import DimensionError
 
@@ -80,7 +81,7 @@ def test_a_dimension_does_not_compare_equal_to_another_symbol_of_the_same_name()
         (7, (7, 7)),
     ],
 )
-def test_bounds(dim: Dim, expected: d.Bounds) -> None:
+def test_bounds(dim: Dim, expected: intervals.Bounds) -> None:
     assert d.bounds(dim) == expected
 
 
