@@ -59,7 +59,7 @@ def _plan_one(graph: Graph, plan: Plan, facts: Facts, kept: Mapping[Node, str]) 
         else:
             plan.reasons[node] = TAKES_HIGH
     for node in reversed(concerned):
-        if node in follows and not any(user in plan.low for r in node.results for user in r.users):
+        if node in follows and not _moves_low(node, plan) and not _is_used_low(node, plan):
             plan.low.discard(node)
             plan.reasons[node] = GIVES_HIGH
     for node in concerned:
@@ -67,6 +67,15 @@ def _plan_one(graph: Graph, plan: Plan, facts: Facts, kept: Mapping[Node, str]) 
             _forget_unmoved(node, plan)
         elif (slot := guards.mask_slot(node, plan.narrow, facts)) is not None:
             plan.masks[node] = slot
+
+
+def _is_used_low(node: Node, plan: Plan) -> bool:
+    return any(user in plan.low for r in node.results for user in r.users)
+
+
+def _moves_low(node: Node, plan: Plan) -> bool:
+    """Whether the node only moves elements that are all low: in f32 it would move twice the bytes and gain no digit."""
+    return node.op.family == "shape" and all(v.node in plan.low for v in node.inputs if v.dtype == F32)
 
 
 def _takes_low(node: Node, plan: Plan) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from isthmus.backends.emitter import emits, lacks
-from isthmus.backends.openvino import device, integers, rounding
+from isthmus.backends.openvino import device, folded, integers, rounding
 from isthmus.backends.openvino.network import Handle, Network
 from isthmus.ir.graph import Node
 from isthmus.ir.types import BF16, BOOL, F32, I32, DType
@@ -234,6 +234,8 @@ def cast(n: Network, x: Handle, *, dtype: DType) -> Handle:
         return n.ops.logical_not(n.ops.equal(x, n.like(0)))
     if dtype.is_integer and dtype.bits < 32 and source != BOOL:
         return integers.narrow(n, x if source == I32 else n.cast(x, I32), dtype)
+    if dtype == BF16 and source == F32 and (norm := folded.batch_norm_in_bf16(n, x, n.x)) is not None:
+        return norm
     if dtype == BF16:  # by way of f32, as the engine truncates integers
         return rounding.to_bf16(n, x if source == F32 else n.cast(x, F32), n.x)
     if dtype.is_float and dtype != F32 and source.is_integer:
