@@ -142,7 +142,7 @@ def _text(each: Pass) -> str:
     """The pass as pipeline text; its name alone where a user's class has options that cannot be read."""
     try:
         return print_pipeline((each,))
-    except Exception:
+    except Exception:  # whatever a user's class raises here must not hide the failure being told
         return each.name
 
 
@@ -150,7 +150,7 @@ def _how_to_replay(each: Pass, path: Path) -> str:
     """Text replays only what it spells: neither rules written in Python nor classes the pass table does not know."""
     try:
         spelled = parse_pipeline(_text(each)) == (each,)
-    except Exception:
+    except Exception:  # bad text, or options whose comparison raises: either way text does not replay it
         spelled = False
     if spelled:
         return f"replay it with `isthmus opt {path}`"
