@@ -52,7 +52,7 @@ class Body:
             if i >= stacked_from:
                 output = n.ops.unsqueeze(output, n.scalar(0))
             results.append(n.ops.result(output))
-        sizes = {symbol(s.name, s.low, s.high): p for s, p in n.sizes.captured.items()}
+        sizes = {symbol(s.name, s.low, s.high): p for s, p in n.arithmetic.captured.items()}
         # The counter comes first: the engine drops inputs that are constant without renumbering the counter's port.
         every = [*([] if counter is None else [counter]), *parameters, *sizes.values()]
         model = n.engine.Model(results, every, region.name or "region")

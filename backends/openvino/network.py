@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from isthmus.backends.openvino.dims import DimSources
+from isthmus.backends.openvino.dims import NodeArithmetic, partial_shape
 from isthmus.backends.openvino.labels import Labels
 from isthmus.backends.openvino.tensors import element_type, tensor_over
+from isthmus.backends.sizes import Sizes
 from isthmus.ir.dim import Dim
 from isthmus.ir.graph import Graph, Node, Value
 from isthmus.ir.types import I32, I64, Array, DType, dtype_of
@@ -41,7 +42,8 @@ class Network:
         """Arrays whose memory the engine reads: they must live as long as what is compiled from the network."""
         self.labels: Labels = outer.labels if outer is not None else Labels()
         """Which of the engine's nodes stands for which IR node."""
-        self.sizes = DimSources(self)
+        self.arithmetic = NodeArithmetic(self)
+        self.sizes: Sizes[Handle] = Sizes(self.arithmetic)
         self._node: Node | None = None
 
     @property
@@ -66,7 +68,7 @@ class Network:
     def parameter(self, value: Value) -> Handle:
         """A network input for an IR value, with the bounds its symbols have."""
         return self.ops.parameter(
-            self.sizes.partial_shape(value.shape), self.type(value.dtype), name=value.name or None
+            partial_shape(self.engine, value.shape), self.type(value.dtype), name=value.name or None
         )
 
     def constant(self, array: Array, dtype: DType | None = None) -> Handle:
