@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
+from isthmus.backends.options import EngineOptions
+from isthmus.backends.progress import Progress, Silent
+from isthmus.backends.store import Store
 from isthmus.ir.errors import UnsupportedByBackend
 from isthmus.ir.graph import Graph, Node
 from isthmus.ir.types import Array
@@ -35,13 +38,19 @@ Precision: TypeAlias = Literal["f32", "bf16", "f16"]
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How to build: the precision matrix work was lowered to, and how many threads the engine may use.
-
-    What each node computes in is what its values' types say.
-    """
+    """How to build, and what to build with. What each node computes in is what its values' types say."""
 
     precision: Precision = "f32"
+    """What matrix work was lowered to."""
     threads: int | None = None
+    """How many CPU threads the engine may use, to build where it runs elsewhere; None is as many as it likes."""
+    arch: str = ""
+    """The processor to build for, as a target names it; "" is the one at hand."""
+    engine: EngineOptions | None = None
+    """Options of this backend's own kind; None is its defaults."""
+    store: Store = field(default_factory=Store, compare=False)
+    """Where built engines are kept, and looked for before one is built."""
+    progress: Progress = field(default_factory=Silent, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +76,37 @@ class Executable(Protocol):
         """
 
 
+@runtime_checkable
+class Stored(Protocol):
+    """An executable whose engines lie in the store it was built with, to be saved with a program."""
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Their keys."""
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """An executable that takes and returns arrays in its device's memory, without copies through the host."""
+
+    def take(self, given: Any, what: str) -> Any:
+        """An input from anything that speaks DLPack, with `shape` and numpy `dtype`. BadInput for what cannot be one.
+
+        `what` is what errors call it. DeviceUnavailable without the device.
+        """
+
+    def on_device(self, arrays: Sequence[Any]) -> Sequence[Any]:
+        """Outputs for what `take` returned, in the graph's order. They speak DLPack, and are complete."""
+
+
 class Backend(ABC):
     """One engine that runs graphs."""
 
     name: ClassVar[str]
     deviations: ClassVar[Mapping[str, str]] = {}
     """Where the engine's numbers are known to differ from an op's meaning: subject -> how."""
+    options: ClassVar[type[EngineOptions] | None] = None
+    """The kind of options the engine takes; None where there is nothing to tell it."""
 
     @abstractmethod
     def supports(self, node: Node) -> Support:
@@ -82,8 +116,14 @@ class Backend(ABC):
     def build(self, graph: Graph, options: BuildOptions) -> Executable:
         """Compile a legalized graph. Raises UnsupportedByBackend, BackendFailed, BackendMissing."""
 
-    def require_precision(self, precision: Precision) -> None:  # noqa: B027 - an engine that runs everywhere has no say
-        """Raise DeviceUnavailable unless this machine computes in the precision, BackendMissing without the engine."""
+    def require_precision(self, precision: Precision, arch: str = "") -> None:  # noqa: B027 - by default no say
+        """Raise DeviceUnavailable unless a program can be built here for the precision and the processor.
+
+        BackendMissing without the engine.
+        """
+
+    def require_inputs(self, graph: Graph, options: EngineOptions | None) -> None:  # noqa: B027 - by default no say
+        """Raise BadArgument where the engine must know more of the graph's inputs, or the options do not fit them."""
 
     def legalize(self, graph: Graph) -> bool:
         """Replace composites the backend lacks by what they are made of; says whether the graph changed."""

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from isthmus.ir.dim import Atom, Dim, DimExpr, Extremum, FloorDiv, Mod, Symbol
+from isthmus.ir.dim import Atom, Dim, DimExpr, Extremum, FloorDiv, Mod, Shape, Symbol, less_equal
 from isthmus.ir.errors import BackendFailed
 from isthmus.ir.graph import Value
 
@@ -134,6 +134,19 @@ class Sizes(Generic[T]):
         if offset:
             size = do.subtract(size, do.vector([offset]))
         return size if factor == 1 else do.divide(size, do.vector([factor]))
+
+
+def reshape_pattern(before: Shape, after: Shape) -> list[int] | None:
+    """`after` as numbers with 0 for "as before" and -1 for "what remains"; None if that is not enough."""
+    if any(less_equal(1, d) is not True for d in (*before, *after)):
+        return None
+    pattern = []
+    for i, dim in enumerate(after):
+        if isinstance(dim, int):
+            pattern.append(dim)
+        else:
+            pattern.append(0 if i < len(before) and before[i] == dim else -1)
+    return pattern if pattern.count(-1) <= 1 else None
 
 
 def _linear(dim: Dim) -> tuple[Symbol, int, int] | None:

@@ -20,7 +20,24 @@ def _openvino() -> Backend:
     return OpenVINOBackend()
 
 
-_MAKERS: Mapping[str, Callable[[], Backend]] = {"reference": _reference, "openvino": _openvino}
+def _tensorrt() -> Backend:
+    from isthmus.backends.tensorrt.backend import TensorRTBackend
+
+    return TensorRTBackend()
+
+
+def _tvm() -> Backend:
+    from isthmus.backends.tvm import TVMBackend
+
+    return TVMBackend()
+
+
+_MAKERS: Mapping[str, Callable[[], Backend]] = {
+    "reference": _reference,
+    "openvino": _openvino,
+    "tensorrt": _tensorrt,
+    "tvm": _tvm,
+}
 
 
 @cache

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+from isthmus.backends.options import EngineOptions
+from isthmus.backends.table import backend_called
+from isthmus.compiler.target import Target
 from isthmus.ir.errors import BadArgument
 from isthmus.passes.base import Pass
 from isthmus.passes.spec import parse_pipeline
@@ -30,6 +33,20 @@ def check_accuracy(accuracy: Any) -> None:
         raise BadArgument(
             f"accuracy is {accuracy!r}", hint="give the largest relative L2 error you accept, such as 1e-2"
         )
+
+
+def as_engine_options(options: Any, target: Target) -> EngineOptions | None:
+    """The options of the target's engine: as they are, or from a mapping by name. BadArgument for anything else."""
+    kind = backend_called(target.backend).options
+    if options is None or (kind is not None and isinstance(options, kind)):
+        return options
+    if kind is None:
+        raise BadArgument(f"options is {options!r}", hint=f"there is nothing that target {target} could be told")
+    if not isinstance(options, Mapping):
+        raise BadArgument(
+            f"options is {options!r}", hint=f"target {target} takes {kind.__name__}, or a dict of its fields"
+        )
+    return kind.of(options)
 
 
 def as_passes(passes: Any) -> list[Pass]:

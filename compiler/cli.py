@@ -15,12 +15,13 @@ from typing import Annotated, Any, NoReturn
 import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from isthmus.backends.table import backend_called
 from isthmus.compiler import driver, options
+from isthmus.compiler.bar import Bar
 from isthmus.compiler.importers.dispatch import import_model
-from isthmus.compiler.target import all_targets
+from isthmus.compiler.target import FAMILIES, REFERENCE, all_targets
 from isthmus.ir import ops as op_table
 from isthmus.ir import textfile
 from isthmus.ir.errors import AccuracyError, BadArgument, FileFailed, IsthmusError
@@ -59,6 +60,13 @@ FallbackChoice = Annotated[
 DumpDir = Annotated[
     Path | None, typer.Option("--dump-dir", help="Write the IR after each pass that changed it, and diffs.")
 ]
+CacheDir = Annotated[
+    Path | None, typer.Option("--cache-dir", help="Keep built engines here, and look here before building one.")
+]
+EngineOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="NAME=VALUE for the target's engine, e.g. optimization_level=5. May be repeated."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables for people.")]
 
 
@@ -79,10 +87,13 @@ def compile(
     ] = None,
     check: CheckLevel = options.CheckLevel.structure,
     dump_dir: DumpDir = None,
+    cache_dir: CacheDir = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads the engine may use; default: all.")] = None,
+    option: EngineOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Compile a model for a target, report what happened, and save the program if asked to."""
-    with _errors(as_json), err.status("") as status:
+    with _errors(as_json), Bar(err, model.name) as bar:
         program = driver.compile(
             model,
             target,
@@ -93,7 +104,10 @@ def compile(
             accuracy=accuracy,
             check=check.value,
             dump_dir=dump_dir,
-            progress=lambda stage: status.update(f"{stage} {model.name}"),
+            cache_dir=cache_dir,
+            threads=threads,
+            options=options.parse_engine_options(target, option or ()),
+            progress=bar,
         )
         if output is not None:
             program.save(output)
@@ -111,15 +125,27 @@ def run(
     target: Annotated[str | None, typer.Option("--target", "-t", help="Default: the saved one, or cpu-fp32.")] = None,
     shape: Shapes = None,
     seed: Annotated[int, typer.Option(help="For inputs that are not given.")] = 0,
+    cache_dir: CacheDir = None,
+    option: EngineOption = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Take no engine that was saved with the program.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a model once and describe its outputs."""
-    with _errors(as_json), err.status(f"run {model.name}"):
+    with _errors(as_json), Bar(err, model.name) as bar:
         if model.suffix == ".isth" and target is None:
             _refuse(shape, "--shape", "a saved program has its input shapes already")
-            program = driver.load(model)
+            _refuse(option, "--option", "a saved program has its options already")
+            program = driver.load(model, cache_dir=cache_dir, rebuild=rebuild, progress=bar)
         else:
-            program = driver.compile(model, target or "cpu-fp32", inputs=options.parse_shapes(shape or ()))
+            _refuse(rebuild, "--rebuild", "only a saved program has engines")
+            program = driver.compile(
+                model,
+                target or "cpu-fp32",
+                inputs=options.parse_shapes(shape or ()),
+                cache_dir=cache_dir,
+                options=options.parse_engine_options(target or "cpu-fp32", option or ()),
+                progress=bar,
+            )
         results = program(seeded_inputs(program.graph, seed) | options.load_arrays(data or ()))
         if save is not None:
             np.savez(save, **results)  # type: ignore[arg-type]
@@ -238,13 +264,21 @@ def passes(as_json: AsJson = False) -> None:
 @app.command()
 def targets(as_json: AsJson = False) -> None:
     """List the targets and the backends that serve them."""
-    table = Table("target", "device", "precision", "backend")
-    rows = []
-    for each in all_targets():
-        backend = backend_called(each.backend)
-        table.add_row(str(each), each.device, each.precision, backend.name)
-        rows.append({"target": str(each), "device": each.device, "precision": each.precision, "backend": backend.name})
+    table = Table(Column("targets", overflow="fold"), "backend", "options")
+    for family in FAMILIES:
+        table.add_row(str(family), family.backend, ", ".join(_option_names(family.backend)))
+    table.add_row(str(REFERENCE), REFERENCE.backend, "")
+    names = ("device", "arch", "precision", "backend")
+    rows = [
+        {"target": str(each), **{name: getattr(each, name) for name in names}, "options": _option_names(each.backend)}
+        for each in all_targets()
+    ]
     _show(as_json, {"targets": rows}, table)
+
+
+def _option_names(backend: str) -> list[str]:
+    kind = backend_called(backend).options
+    return [] if kind is None else list(kind.readers)
 
 
 def _read(model: Path, shape: list[str] | None) -> Reproducer:

@@ -1,4 +1,4 @@
-"""What command-line options mean: shapes and arrays as text."""
+"""What command-line options mean: shapes, arrays and options of engines as text."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from isthmus.backends.options import EngineOptions
+from isthmus.backends.table import backend_called
 from isthmus.compiler.importers.shapes import DimSpec
-from isthmus.ir.errors import BadInput
+from isthmus.compiler.target import parse_target
+from isthmus.ir.errors import BadArgument, BadInput
 from isthmus.ir.types import Array
 
 
@@ -39,6 +42,16 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, tuple[DimSpec, ...]]:
             raise BadInput(f"shape {text!r} names no input", hint="write it as x:N:1..32x3x224x224")
         shapes[name] = tuple(_dim(each) for each in dims.split("x")) if dims else ()
     return shapes
+
+
+def parse_engine_options(target: str, texts: Sequence[str]) -> EngineOptions | None:
+    """Options of the target's engine from texts like `tf32=true`; None where none are given. BadArgument otherwise."""
+    if not texts:
+        return None
+    kind = backend_called(parse_target(target).backend).options
+    if kind is None:
+        raise BadArgument(f"target {target} takes no options", hint=f"leave out --option {texts[0]}")
+    return kind.parse(texts)
 
 
 def load_arrays(texts: Sequence[str]) -> dict[str, Array]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from isthmus.backends.base import Backend, BuildOptions, Executable
+from isthmus.backends.base import Backend, BuildOptions, Executable, Stored
+from isthmus.backends.progress import Share
 from isthmus.backends.table import backend_called
 from isthmus.ir.graph import Graph
 from isthmus.ir.types import Array
@@ -53,6 +54,12 @@ class Partitioned:
     constants: Mapping[int, Array]
     info: Mapping[str, str]
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The keys of all parts' engines."""
+        parts = (executable for executable, _, _ in self.steps)
+        return tuple(key for part in parts if isinstance(part, Stored) for key in part.engines)
+
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """Outputs in order; they belong to the caller."""
         slots: dict[int, Array] = {**dict(enumerate(arrays)), **self.constants}
@@ -82,10 +89,17 @@ def _assemble(graph: Graph, parts: Sequence[Part], options: BuildOptions) -> Par
     for value in (*(v for part in parts for v in part.outputs), *graph.outputs):
         slots.setdefault(value, len(slots))
     steps = []
-    info: dict[str, str] = {}
-    for part in parts:
-        executable = backend_called(part.color).build(part.graph, options)
-        info = dict(executable.info) | info if part.color == REFERENCE else info | dict(executable.info)
+    for i, part in enumerate(parts):
+        share = replace(options, progress=Share(options.progress, i, len(parts)))
+        executable = backend_called(part.color).build(part.graph, share)
         steps.append((executable, tuple(slots[v] for v in part.inputs), tuple(slots[v] for v in part.outputs)))
     constants = {slots[v]: v.array for v in graph.outputs if v.array is not None}
+    told = [executable.info for (executable, _, _), part in zip(steps, parts, strict=True) if part.color != REFERENCE]
+    info = _merged(told or [executable.info for executable, _, _ in steps])
     return Partitioned(steps, len(graph.inputs), tuple(slots[v] for v in graph.outputs), constants, info)
+
+
+def _merged(told: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """What the parts say of their engines: what is the same for all once, the rest a line each."""
+    names = dict.fromkeys(name for info in told for name in info)
+    return {name: "\n".join(dict.fromkeys(info[name] for info in told if name in info)) for name in names}

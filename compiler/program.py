@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from isthmus.backends.base import Executable
+from isthmus.backends.base import Executable, OnDevice, Stored
+from isthmus.backends.store import Store
 from isthmus.compiler import artifact
+from isthmus.compiler.artifact import Recipe
 from isthmus.compiler.placement import Fallback
 from isthmus.compiler.report import Report
 from isthmus.compiler.target import Target
-from isthmus.ir.errors import BadInput
-from isthmus.ir.evaluate import bind, match_inputs
+from isthmus.ir.errors import BadArgument, BadInput
+from isthmus.ir.evaluate import bind, match_inputs, match_names
 from isthmus.ir.graph import Graph
 from isthmus.ir.types import Array
 
@@ -20,17 +22,25 @@ from isthmus.ir.types import Array
 class Program:
     """Runs on its target; `graph` is the optimized IR that was built, `report` says what happened on the way."""
 
-    def __init__(
-        self, graph: Graph, target: Target, fallback: Fallback, executable: Executable, report: Report
-    ) -> None:
+    def __init__(self, graph: Graph, recipe: Recipe, executable: Executable, store: Store, report: Report) -> None:
         self.graph = graph
-        self.target = target
-        self.fallback = fallback
         self.report = report
+        self._recipe = recipe
         self._executable = executable
+        self._store = store
         self._names = [v.name for v in graph.inputs]
         self._outputs = list(graph.output_names)
         self._static = [(v.dtype.numpy, v.shape) if v.type.is_static else None for v in graph.inputs]
+
+    @property
+    def target(self) -> Target:
+        """Where it runs, and in which precision."""
+        return self._recipe.target
+
+    @property
+    def fallback(self) -> Fallback:
+        """What became of nodes the target's backend refuses."""
+        return self._recipe.fallback
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -55,9 +65,29 @@ class Program:
                 break
         return dict(zip(self._outputs, self._executable(inputs), strict=True))
 
+    def run_on_device(self, *arrays: Any) -> dict[str, Any]:
+        """As a call, without copies through the host, for targets with memory of their own.
+
+        Inputs are anything that speaks DLPack and lies on the target's device (a torch tensor on the GPU), or on the
+        host, from where it is copied. Outputs speak DLPack too: `torch.from_dlpack(y)` shares their memory, `y.numpy()`
+        copies it. They are complete, and belong to the caller. BadArgument for a program that runs on the host.
+        """
+        executable = self._executable
+        if not isinstance(executable, OnDevice):
+            raise BadArgument(
+                f"a program for {self.target} has no one device to run on", hint="call the program itself"
+            )
+        given = arrays[0] if len(arrays) == 1 and isinstance(arrays[0], Mapping) else arrays
+        ordered = match_names(self.graph, given)
+        taken = [executable.take(x, f"input {name!r}") for name, x in zip(self._names, ordered, strict=True)]
+        self._check(taken)
+        return dict(zip(self._outputs, executable.on_device(taken), strict=True))
+
     def save(self, path: str | Path) -> None:
-        """Write the program so that `isthmus.load` can rebuild it: IR text, and weights in a file beside it."""
-        artifact.save(self.graph, self.target, self.fallback, Path(path))
+        """Write the program for `isthmus.load`: IR text, and beside it a file of weights and a folder of engines."""
+        artifact.save(self.graph, self._recipe, Path(path))
+        keys = self._executable.engines if isinstance(self._executable, Stored) else ()
+        self._store.save(artifact.engines(Path(path)), keys)
 
     def __repr__(self) -> str:
         return f"Program({self.graph.name!r}, target={str(self.target)!r}, {len(self._names)} inputs)"

@@ -99,5 +99,12 @@ class Report:
             fired = "\n".join(f"{count} x {name}" for name, count in record.fired.most_common())
             before, after = str(record.nodes_before), str(record.nodes_after)
             table.add_row(record.text, f"{record.seconds * 1e3:.1f}", before, after, fired)
-        told = (self.precision, self.placement)
-        return [Text(head), table, *(Text(str(each)) for each in told if each is not None)]
+        told = [str(each) for each in (self.precision, self.placement) if each is not None]
+        engine = [f"{name}:{_aligned(text)}" for name, text in self.engine.items()]
+        return [Text(head), table, *map(Text, (*told, *engine))]
+
+
+def _aligned(text: str) -> str:
+    """As it is on one line; several lines below each other, indented."""
+    lines = text.splitlines()
+    return f" {text}" if len(lines) < 2 else "".join(f"\n  {line}" for line in lines)

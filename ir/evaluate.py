@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from isthmus.ir.dim import Dim, DimExpr, as_symbol, resolve, symbols
 from isthmus.ir.errors import BadInput, EvaluationError, IsthmusError
 from isthmus.ir.graph import Graph, Node, Value
 from isthmus.ir.types import Array, TensorType, type_of
+
+T = TypeVar("T")
 
 Observer: TypeAlias = Callable[[Value, Array], None]
 
@@ -38,16 +40,21 @@ def evaluate(
 
 def match_inputs(graph: Graph, inputs: Mapping[str, Array] | Sequence[Array]) -> list[Array]:
     """The arrays in the order of the graph's inputs; BadInput names what is missing or unknown."""
+    return [np.asarray(a) for a in match_names(graph, inputs)]
+
+
+def match_names(graph: Graph, inputs: Mapping[str, T] | Sequence[T]) -> list[T]:
+    """What is given for the graph's inputs, in their order; BadInput names what is missing or unknown."""
     names = [v.name for v in graph.inputs]
     if not isinstance(inputs, Mapping):
         if len(inputs) != len(names):
             raise BadInput(f"got {len(inputs)} inputs, need {len(names)}", hint=f"inputs are: {', '.join(names)}")
-        return [np.asarray(a) for a in inputs]
+        return list(inputs)
     missing, unknown = [n for n in names if n not in inputs], [n for n in inputs if n not in names]
     if missing or unknown:
         problem = f"missing {', '.join(missing)}" if missing else f"unknown {', '.join(unknown)}"
         raise BadInput(f"inputs do not fit: {problem}", hint=f"inputs are: {', '.join(map(str, graph.inputs))}")
-    return [np.asarray(inputs[n]) for n in names]
+    return [inputs[n] for n in names]
 
 
 def bind(type: TensorType, array: Array, bindings: dict[str, int], what: str) -> None:

@@ -4,6 +4,7 @@ program = isthmus.compile("model.onnx", target="cpu-fp32")
 outputs = program({"x": array})
 """
 
+from isthmus.backends.tensorrt.options import TensorRTOptions
 from isthmus.compiler.driver import compile, load, optimize
 from isthmus.compiler.importers.dispatch import import_model
 from isthmus.compiler.program import Program
@@ -22,6 +23,7 @@ __all__ = [
     "IsthmusError",
     "Pass",
     "Program",
+    "TensorRTOptions",
     "compile",
     "evaluate",
     "import_model",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from isthmus.ir.dim import Symbol, as_symbol, symbols
 from isthmus.ir.graph import Graph, Node, Value, dims_of
@@ -55,12 +56,19 @@ def _part(color: str, nodes: Sequence[Node], shown: dict[str, Value]) -> Part:
     inputs = _inputs(nodes, set(made), shown)
     outputs = [v for v in made if any(use.user not in members for use in v.uses)]
     part = Graph(color)
-    twins = {v: part.add_input(v.type, f"in{i}") for i, v in enumerate(inputs)}
+    twins = {v: part.add_input(v.type, name) for v, name in zip(inputs, _input_names(inputs), strict=True)}
     for node in _with_constants(nodes):
         twin = part.insert(node.clone(twins))
         twins.update(zip(node.results, twin.results, strict=True))
     part.set_outputs([twins[v] for v in outputs], [f"out{i}" for i in range(len(outputs))])
     return Part(color, part, tuple(inputs), tuple(outputs))
+
+
+def _input_names(inputs: Sequence[Value]) -> list[str]:
+    """The whole's own inputs keep their names, by which options speak of them."""
+    own = {v.name for v in inputs if v.node is None}
+    fresh = (name for name in map("in{}".format, count()) if name not in own)
+    return [v.name if v.node is None else next(fresh) for v in inputs]
 
 
 def _inputs(nodes: Sequence[Node], made: set[Value], shown: dict[str, Value]) -> list[Value]:

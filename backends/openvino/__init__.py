@@ -30,7 +30,7 @@ class OpenVINOBackend(Backend):
         reason = refusal(node)
         return support(TABLE, node) if reason is None else Refused(reason)
 
-    def require_precision(self, precision: Precision) -> None:
+    def require_precision(self, precision: Precision, arch: str = "") -> None:
         """By what the plugin says of this processor."""
         device.require_precision(precision)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from isthmus.compiler.bar import Bar
 from isthmus.compiler.cli import app
 from isthmus.compiler.options import parse_shapes
 from isthmus.ir.errors import BadInput
@@ -124,3 +127,14 @@ def test_shapes_as_text() -> None:
     assert parse_shapes(["x:N:1..32x3x?", "y:"]) == {"x": ("N:1..32", 3, None), "y": ()}
     with pytest.raises(BadInput, match="names no input"):
         parse_shapes(["3x4"])
+
+
+def test_progress_is_a_line_on_a_terminal_only() -> None:
+    for is_terminal in (True, False):
+        shown = StringIO()
+        with Bar(Console(file=shown, force_terminal=is_terminal, width=100), "resnet50.onnx") as bar:
+            bar.stage("build")
+            bar.step("Timing tactics", 250, 1000)
+            bar._line.refresh()
+        assert ("build resnet50.onnx" in shown.getvalue()) == is_terminal
+        assert ("Timing tactics" in shown.getvalue()) == is_terminal

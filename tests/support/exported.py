@@ -36,6 +36,12 @@ def filled(name: str, seed: int = 0) -> onnx.ModelProto:
     return model
 
 
+def shapes(model: onnx.ModelProto, batch: int | str) -> dict[str, tuple[int | str, ...]]:
+    """What `inputs=` takes to give every free dimension the same size, or the same range."""
+    inputs = {value.name: value.type.tensor_type.shape.dim for value in model.graph.input}
+    return {name: tuple(d.dim_value or batch for d in dims) for name, dims in inputs.items()}
+
+
 def random_inputs(model: onnx.ModelProto, batch: int, seed: int = 0) -> dict[str, NDArray[Any]]:
     """Images, token ids, or a mask with some zeros, with every free dimension equal to `batch`."""
     rng = np.random.default_rng(seed)

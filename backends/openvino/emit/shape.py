@@ -7,7 +7,8 @@ import numpy as np
 from isthmus.backends.emitter import emits
 from isthmus.backends.openvino.emit.elementwise import selected
 from isthmus.backends.openvino.network import Handle, Network
-from isthmus.ir.dim import Dim, Shape, less_equal
+from isthmus.backends.sizes import reshape_pattern
+from isthmus.ir.dim import Dim, Shape
 from isthmus.ir.graph import Node
 from isthmus.ir.types import F32
 
@@ -26,19 +27,6 @@ def reshape(n: Network, x: Handle, *, shape: Shape) -> Handle:
     """Sizes that stay in place are copied (0), one more symbolic size is inferred (-1), others are computed."""
     pattern = reshape_pattern(n.x.shape, shape)
     return n.reshape(x, shape) if pattern is None else n.ops.reshape(x, n.vector(pattern), True)
-
-
-def reshape_pattern(before: Shape, after: Shape) -> list[int] | None:
-    """`after` as numbers with 0 for "as before" and -1 for "what remains"; None if that is not enough."""
-    if any(less_equal(1, d) is not True for d in (*before, *after)):
-        return None
-    pattern = []
-    for i, dim in enumerate(after):
-        if isinstance(dim, int):
-            pattern.append(dim)
-        else:
-            pattern.append(0 if i < len(before) and before[i] == dim else -1)
-    return pattern if pattern.count(-1) <= 1 else None
 
 
 @emits("dynamic_reshape")

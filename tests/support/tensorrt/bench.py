@@ -1,0 +1,81 @@
+"""A builder that writes graphs as networks, builds them without a GPU, and has them read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from isthmus.backends.tensorrt.backend import TensorRTBackend
+from isthmus.backends.tensorrt.library import library
+from isthmus.backends.tensorrt.messages import Messages
+from isthmus.backends.tensorrt.network import Network
+from isthmus.backends.tensorrt.write import write_network
+from isthmus.ir.graph import Graph
+from isthmus.ir.types import Array
+from tests.support.tensorrt.readback import run_network
+
+BACKEND = TensorRTBackend()
+MORE = 3
+"""How much larger than in the arrays a size may be that is not fixed."""
+RELATIVE = {"float32": 1e-5, "float16": 2.0**-10, "bfloat16": 2.0**-8}
+"""By the type of a result: that of the engine's own functions, or twice what rounding costs."""
+
+
+class Bench:
+    """One builder and what it says."""
+
+    def __init__(self) -> None:
+        self.library = library()
+        self.messages = Messages()
+        self._logger = self.library.logger(self.messages)
+        self._builder = self.library.module.Builder(self._logger)
+
+    def write(self, graph: Graph) -> Network:
+        """The network of a legalized graph."""
+        BACKEND.require(graph)
+        self.messages.errors.clear()
+        return write_network(self.library, self._builder, graph, self.messages)
+
+    def build(self, n: Network, graph: Graph, arrays: Sequence[Array], *, exact: bool = False) -> None:
+        """Build for SM89 without TF32, for sizes from 1 on, or `exact`ly those of the arrays; AssertionError."""
+        trt = self.library.module
+        config = self._builder.create_builder_config()
+        config.clear_flag(trt.BuilderFlag.TF32)
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(trt.ComputeCapability.SM89, 0)
+        profile = self._builder.create_optimization_profile()
+        read = [i for i in range(n.definition.num_inputs) if n.definition.get_input(i).is_shape_tensor]
+        for i in read:  # the engine must know the range of what it computes sizes from
+            numbers = arrays[i].reshape(-1).tolist()
+            profile.set_shape_input(graph.inputs[i].name, numbers, numbers, numbers)
+        dynamic = [(v, array.shape) for v, array in zip(graph.inputs, arrays, strict=True) if not v.type.is_static]
+        for value, shape in dynamic:
+            fixed = [exact or isinstance(dim, int) for dim in value.shape]
+            least = [size if same else 1 for size, same in zip(shape, fixed, strict=True)]
+            most = [size if same else size + MORE for size, same in zip(shape, fixed, strict=True)]
+            profile.set_shape(value.name, least, shape, most)
+        if dynamic or read:
+            config.add_optimization_profile(profile)
+        assert self._builder.build_serialized_network(n.definition, config) is not None, self.messages.errors
+
+    def run(self, graph: Graph, arrays: Sequence[Array], *, exact: bool = False) -> list[Array]:
+        """What a legalized graph's network, which must build, gives when it is read back."""
+        n = self.write(graph)
+        self.build(n, graph, arrays, exact=exact)
+        return run_network(n.definition, arrays)
+
+
+def disagreement(got: Array, want: Array) -> str | None:
+    """Why two results count as different: exact for integers, relative L2 norm for floats, specials in place."""
+    if got.shape != want.shape or got.dtype != want.dtype:
+        return f"{got.dtype}{got.shape} instead of {want.dtype}{want.shape}"
+    if want.dtype.kind in "biu":
+        return None if np.array_equal(got, want) else f"{got[got != want][:5]} instead of {want[got != want][:5]}"
+    a, b = got.astype(np.float64), want.astype(np.float64)
+    special = ~(np.isfinite(a) & np.isfinite(b))
+    if not np.array_equal(a[special], b[special], equal_nan=True):
+        return f"{a[special][:8]} instead of {b[special][:8]}"
+    error = float(np.linalg.norm(a[~special] - b[~special]))
+    size = float(np.linalg.norm(b[~special]))
+    return None if error <= RELATIVE[want.dtype.name] * max(size, 1e-30) else f"relative error {error / size:.1e}"
