@@ -123,7 +123,8 @@ def _quoted(value: Any) -> str:
 
 def error_reference() -> str:
     """docs/errors.md: every error code."""
-    kinds = sorted(_kinds(errors.IsthmusError), key=lambda kind: kind.code)
+    told = (kind for kind in _kinds(errors.IsthmusError) if kind.__module__ == errors.__name__)
+    kinds = sorted(told, key=lambda kind: kind.code)
     rows = [f"| {k.code} | `{k.__name__}` | {inspect.cleandoc(k.__doc__ or '').splitlines()[0]} |" for k in kinds]
     head = ["# Error codes", "", "Generated from `ir/errors.py` by `make docs`. Codes never change.", ""]
     return "\n".join([*head, "| code | class | meaning |", "|---|---|---|", *rows]) + "\n"

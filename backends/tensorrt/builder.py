@@ -36,6 +36,8 @@ class Facts:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     layers: int
+    in_f32: tuple[str, ...]
+    """Labels of the nodes that compute in f32, be it in part."""
     warnings: tuple[str, ...]
     """What the builder warned of, with the layers it spoke of."""
     seconds: float
@@ -48,7 +50,8 @@ class Facts:
             found = dict(entry.facts)
             warnings = tuple(_warning(each) for each in found["warnings"])
             inputs, outputs = (tuple(map(str, found[side])) for side in ("inputs", "outputs"))
-            return Facts(inputs, outputs, int(found["layers"]), warnings, float(found["seconds"]))
+            in_f32 = tuple(map(str, found["in_f32"]))
+            return Facts(inputs, outputs, int(found["layers"]), in_f32, warnings, float(found["seconds"]))
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 

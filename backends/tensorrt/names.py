@@ -18,6 +18,8 @@ class Names:
         self._named = 0
         self._writing: list[Node] = []
         self._count: Counter[str] = Counter()
+        self.nodes: list[Node | None] = []
+        """For each layer, in the network's order, the node it stands for."""
 
     @contextmanager
     def during(self, node: Node) -> Iterator[None]:
@@ -32,13 +34,19 @@ class Names:
 
     def _name_new(self) -> None:
         for i in range(self._named, self._definition.num_layers):
-            if self._writing:
-                self._definition.get_layer(i).name = self._fresh(self._writing[-1])
+            node = self._writing[-1] if self._writing else None
+            self.nodes.append(node)
+            if node is not None:
+                self._definition.get_layer(i).name = self._fresh(label(node))
         self._named = self._definition.num_layers
 
-    def _fresh(self, node: Node) -> str:
-        """The node's location, else its first result, then its op; numbered from the second time on."""
-        place = node.loc or next((f"%{r.name}" for r in node.results if r.name), "unnamed")
-        name = f"{place} {node.op.name}"
+    def _fresh(self, name: str) -> str:
+        """Numbered from the second time on."""
         self._count[name] += 1
         return name if self._count[name] == 1 else f"{name} #{self._count[name]}"
+
+
+def label(node: Node) -> str:
+    """What the layers of a node are called: its location, else its first result, then its op."""
+    place = node.loc or next((f"%{r.name}" for r in node.results if r.name), "unnamed")
+    return f"{place} {node.op.name}"

@@ -16,6 +16,7 @@ from isthmus.backends.tensorrt.messages import Messages
 from isthmus.backends.tensorrt.monitor import Phases, monitor
 from isthmus.backends.tensorrt.options import TensorRTOptions
 from isthmus.backends.tensorrt.profiles import ShapeProfile, ShapeRange
+from isthmus.backends.tensorrt.widened import labels_in_f32
 from isthmus.backends.tensorrt.write import write_network
 from isthmus.ir import textfile
 from isthmus.ir.errors import BackendFailed, BadArgument
@@ -82,6 +83,7 @@ def build(folder: Path, tell: Tell) -> None:
             "inputs": [definition.get_input(i).name for i in range(definition.num_inputs)],
             "outputs": [definition.get_output(i).name for i in range(definition.num_outputs)],
             "layers": definition.num_layers,
+            "in_f32": labels_in_f32(definition, lib.module.DataType.FLOAT, network.names.nodes),
             "warnings": [_told(text, layers) for text in dict.fromkeys(messages.warnings)],
         }
     )
