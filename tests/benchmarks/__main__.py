@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import bench_bf16, bench_call, bench_latency, bench_optimizers, bench_precision, bench_scale
+from tests.benchmarks import (
+    bench_bf16,
+    bench_call,
+    bench_latency,
+    bench_optimizers,
+    bench_precision,
+    bench_scale,
+    bench_tensorrt,
+)
 
 BENCHMARKS = {
     "optimizers": bench_optimizers,
@@ -13,6 +21,7 @@ BENCHMARKS = {
     "call": bench_call,
     "bf16": bench_bf16,
     "precision": bench_precision,
+    "tensorrt": bench_tensorrt,
 }
 
 
