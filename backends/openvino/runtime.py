@@ -72,7 +72,11 @@ class Execution:
                 continue
             self._request.set_input_tensor(index, tensor_over(self.engine, buffer, declared.dtype))
             self._copied.append((index, buffer))
-        self._taken = [self._source(output) for output in self.outputs]
+        buffers: dict[int | None, Array | None] = {None: None}
+        for output in self.outputs:
+            if output.port not in buffers:  # one port has one buffer, however many outputs are taken from it
+                buffers[output.port] = self._source(output)
+        self._taken = [buffers[output.port] for output in self.outputs]
 
     @cached_property
     def survey(self) -> Survey:

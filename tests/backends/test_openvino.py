@@ -186,6 +186,32 @@ def test_a_region_gets_sizes_it_does_not_see() -> None:
     assert total_array == 15.5
 
 
+def test_a_value_that_is_two_outputs_is_there_twice() -> None:
+    graph = Graph()
+    x = graph.add_input(TensorType(F32, (4,)), "x")
+    y = Builder(graph).relu(x)
+    graph.set_outputs([y, y], ["a", "b"])
+    a, b = run(graph, [np.arange(4, dtype=np.float32)])
+    assert a.tolist() == b.tolist() == [0.0, 1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("trips", [None, 0, 2])
+def test_a_loop_that_makes_no_turn_leaves_what_its_body_never_reads(trips: int | None) -> None:
+    graph = Graph()
+    begin = graph.add_input(TensorType(BOOL, ()), "begin")
+    state = graph.add_input(TensorType(F32, (2,)), "state")
+    limit = None if trips is None else graph.add_input(TensorType(I64, ()), "limit")
+    b = Builder(graph)
+    body, (_, _) = b.region(TensorType(I64, ()), TensorType(F32, (2,)))
+    body.graph.set_outputs([body.const(False), body.neg(body.const(np.ones(2, np.float32)))], ["more", "state"])
+    (last,) = b.loop(limit, begin, b.neg(state), body=body.graph, carried=1)
+    graph.set_outputs([last], ["last"])
+    for begins in (True, False):
+        given = [np.array(begins), np.full(2, 5, np.float32), *([] if trips is None else [np.array(trips)])]
+        (got,) = run(graph, given)
+        assert got.tolist() == ([-1.0, -1.0] if begins and trips != 0 else [-5.0, -5.0])
+
+
 def small_graph() -> Graph:
     graph = Graph()
     x = graph.add_input(TensorType(F32, (N, 3)), "x")

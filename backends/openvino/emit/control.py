@@ -22,7 +22,7 @@ def _no_results(node: Node) -> str | None:
 def if_(n: Network, condition: Handle, *captures: Handle) -> list[Handle]:
     """Both branches take every capture; the engine prunes what a branch does not use."""
     then, other = (Body.write(n, n.node.regions[name]) for name in ("then", "else"))
-    branch = n.ops.if_op(condition)
+    branch = n.ops.if_op(_output(condition))
     branch.set_then_body(then.model)
     branch.set_else_body(other.model)
     for i, value in enumerate(captures):
@@ -46,10 +46,32 @@ def loop(n: Network, trip_count: Handle | None, condition: Handle | None, *xs: H
     limit = n.scalar(-1) if trip_count is None else trip_count
     begins = n.ops.constant(True, n.engine.Type.boolean) if condition is None else condition
     iteration, *inner = body.parameters
-    written = n.ops.loop(limit, begins)
+    written = n.ops.loop(_output(limit), _output(begins))
     written.set_function(body.model)
     written.set_special_body_ports([body.index_of(iteration), 0])
-    return _wire(n, written, body, inner, xs, carried, body.results[1:])
+    results = _wire(n, written, body, inner, xs, carried, body.results[1:])
+    for i, value in enumerate(n.node.regions["body"].inputs[1 : 1 + carried]):
+        if not value.use_count and (condition is not None or trip_count is not None):
+            results[i] = _unless_it_runs(n, trip_count, condition, results[i], xs[i])
+    return results
+
+
+def _unless_it_runs(
+    n: Network, trip_count: Handle | None, condition: Handle | None, after: Handle, before: Handle
+) -> Handle:
+    """What a loop carries and never reads: a loop that makes no turn leaves it, where the engine gives a turn's."""
+    asked = [] if condition is None else [_output(condition)]
+    asked += [] if trip_count is None else [n.ops.greater(_output(trip_count), n.scalar(0)).output(0)]
+    runs = asked[0] if len(asked) == 1 else n.ops.logical_and(*asked).output(0)
+    branch = n.ops.if_op(runs)
+    kept = [n.ops.parameter(_output(x).get_partial_shape(), _output(x).get_element_type()) for x in (after, before)]
+    results = [n.ops.result(parameter) for parameter in kept]
+    bodies = [n.engine.Model([r], [p], "kept") for r, p in zip(results, kept, strict=True)]
+    branch.set_then_body(bodies[0])
+    branch.set_else_body(bodies[1])
+    branch.set_input(_output(after), kept[0], None)
+    branch.set_input(_output(before), None, kept[1])
+    return branch.set_output(results[0], results[1])
 
 
 @emits("scan")
