@@ -16,8 +16,11 @@ from isthmus.ir.op import Trait
 from isthmus.passes.base import Pass, PassContext
 from isthmus.passes.dce import erase_dead
 
-LIMIT = 64 * 1024
-"""A folded result may have this many bytes, or a tenth more than its operands: folding must not bloat a model."""
+LIMIT = 256 * 1024
+"""A folded result may have this many bytes, or a tenth more than its operands: folding must not bloat a model.
+
+What a model works out from small tables once a layer, as biases by relative position, is below it.
+"""
 
 _GROWTH = 1.1
 _SPREADING = {"expand", "full", "tile", "iota", "random_uniform", "random_normal"}

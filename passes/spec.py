@@ -1,4 +1,4 @@
-"""Pipelines as text: `"canonicalize,fuse{only=[conv]},fold{limit=65536}"` <-> a tuple of passes, both ways."""
+"""Pipelines as text: `"canonicalize,fuse{only=[conv]},fold{limit=262144}"` <-> a tuple of passes, both ways."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from operator import index
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from isthmus.ir.dim import Dim, Shape, symbol
 from isthmus.ir.errors import BadInput
@@ -14,6 +14,8 @@ DimSpec: TypeAlias = int | str | None
 """A size, `"N"`, `"N:1..32"`, `"N:1.."`, or None for any size."""
 InputShapes: TypeAlias = Mapping[str, Sequence[DimSpec]]
 """For inputs by name, their shapes: `{"x": ("N:1..32", 3, 224, 224)}`."""
+ModelInputs: TypeAlias = Mapping[str, Any] | Sequence[Any]
+"""Shapes by name; what a torch module is called with may also be example tensors, and in order instead of by name."""
 
 _SPEC = re.compile(r"([A-Za-z_]\w*)(?::(\d+)\.\.(\d*))?", re.ASCII)
 

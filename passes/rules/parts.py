@@ -109,6 +109,20 @@ def _sliced(b: Builder, x: Value, i: Value, a: int) -> Value:
     return b.slice(x, axes=(a,), starts=run[:1], stops=run[1:], steps=(1,))
 
 
+def _place(x: Value, i: Value, a: int) -> int | None:
+    """The one place along axis a that a constant scalar index names."""
+    array, size = i.array, x.shape[a]
+    if array is None or array.ndim or not isinstance(size, int) or not -size <= int(array) < size:
+        return None
+    return int(array) % size
+
+
+def _sliced_at(b: Builder, x: Value, i: Value, a: int) -> Value:
+    place = _place(x, i, a)
+    assert place is not None
+    return b.slice(x, axes=(a,), starts=(place,), stops=(place + 1,), steps=(1,))
+
+
 RULES: tuple[Rule, ...] = (
     rule(
         "slices that leave nothing out are a split",
@@ -131,5 +145,12 @@ RULES: tuple[Rule, ...] = (
         match=lambda b, x, i, a: b.gather(x, b.const(i), axis=a),
         replace=_sliced,
         where=lambda x, i, a: None if _run(x, i, a) else "the indices do not count up within the axis",
+    ),
+    rule(
+        "a gather of one place, reshaped, is a slice reshaped",
+        exact,
+        match=lambda b, x, i, a, s: b.reshape(b.gather(x, b.const(i), axis=a), shape=s),
+        replace=lambda b, x, i, a, s: b.reshape(_sliced_at(b, x, i, a), shape=s),
+        where=lambda x, i, a: None if _place(x, i, a) is not None else "the index is not one known place",
     ),
 )

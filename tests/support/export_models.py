@@ -63,7 +63,7 @@ def _torchvision(name: str) -> Callable[[], tuple[Any, tuple[Any, ...], tuple[st
     def make() -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
         import torch
 
-        _declare_compiled_ops()
+        declare_compiled_ops()
         import torchvision
 
         return getattr(torchvision.models, name)(weights=None), (torch.randn(2, 3, 224, 224),), ("x",)
@@ -72,7 +72,7 @@ def _torchvision(name: str) -> Callable[[], tuple[Any, tuple[Any, ...], tuple[st
 
 
 @cache
-def _declare_compiled_ops() -> Any:
+def declare_compiled_ops() -> Any:
     """Lets torchvision's Python part load beside a torch build it has no compiled ops for."""
     import torch
 
