@@ -13,6 +13,8 @@ DEFAULT: Pipeline = (
     ("fold", "laws that want constant operands find them, where the source computes weights"),
     ("cse", "patterns in which a value occurs twice match only when it is one value"),
     ("canonicalize", "fusions are written for canonical forms only"),
+    ("fuse{only=[norm]}", "norms are along channels last where the source has images so, and are found there"),
+    ("layout", "the rest follows convolutions to channels first: what stands behind them can be worked into them"),
     ("fuse", "larger ops are what backends are fast at"),
     ("fold", "what fusions compute from weights, and what has become constant since"),
     ("canonicalize", "fusions leave reshapes and casts side by side"),

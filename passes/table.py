@@ -14,12 +14,24 @@ from isthmus.passes.cse import Cse
 from isthmus.passes.dce import Dce
 from isthmus.passes.fold import Fold
 from isthmus.passes.fuse import Fuse
+from isthmus.passes.layout import Layout
 from isthmus.passes.precision.lower import LowerPrecision
 from isthmus.passes.relax import Relax
 from isthmus.passes.rewrite_pass import Rewrite
 from isthmus.passes.shapes import ResolveShapes
 
-OURS: tuple[type[Pass], ...] = (ResolveShapes, Canonicalize, Fuse, Fold, Cse, Dce, Relax, LowerPrecision, Rewrite)
+OURS: tuple[type[Pass], ...] = (
+    ResolveShapes,
+    Canonicalize,
+    Fuse,
+    Layout,
+    Fold,
+    Cse,
+    Dce,
+    Relax,
+    LowerPrecision,
+    Rewrite,
+)
 """The passes isthmus ships, in the order documentation lists them."""
 
 

@@ -11,6 +11,7 @@ from isthmus.passes.pattern import OpPattern
 from isthmus.passes.pattern_builder import PatternBuilder
 from isthmus.passes.rule import Rule, exact, rule
 from isthmus.passes.rules.conditions import number, vector_along
+from isthmus.passes.rules.grouping import composed
 from isthmus.passes.rules.vectors import as_vector
 
 
@@ -147,6 +148,21 @@ RULES: tuple[Rule, ...] = (
         ),
         replace=lambda b, x, p, w, bias, q, k: b.conv(x, w, bias, pads=_added(p, q), **k),
         where=lambda v, p: _zero_pads(v, p),
+    ),
+    rule(
+        "zeros around conv before a transpose are its padding",
+        exact,
+        match=lambda b, x, v, p, perm, w, bias, q, k: b.conv(
+            b.transpose(b.pad(x, b.optional(b.const(v)), pads=p, mode="constant"), perm=perm),
+            w,
+            b.optional(bias),
+            pads=q,
+            **k,
+        ),
+        replace=lambda b, x, p, perm, w, bias, q, k: b.conv(
+            b.transpose(x, perm=perm), w, bias, pads=_added(composed(p, perm), q), **k
+        ),
+        where=lambda v, p, perm: _zero_pads(v, composed(p, perm)),
     ),
     rule(
         "minus infinities around max_pool are its padding",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from operator import mul
+from typing import TypeVar
 
 from isthmus.ir.builder import Builder
 from isthmus.ir.dim import Dim, Shape
 from isthmus.ir.graph import Value
+
+_Item = TypeVar("_Item")
 
 
 def groups(before: Shape, after: Shape) -> list[tuple[range, range]]:
@@ -47,10 +50,15 @@ def moved_before(x: Shape, perm: Sequence[int], after: Shape) -> tuple[Shape, tu
     sources = [tuple(perm[i] for i in left) for left, _ in parts]
     if any(list(s) != list(range(s[0], s[0] + len(s))) for s in sources if s):
         return None
-    order = sorted(range(len(parts)), key=lambda i: sources[i] or (-1,))
+    owner = {j: i for i, (_, right) in enumerate(parts) for j in right}
+    standing: dict[int, tuple[int, bool]] = {}
+    last = -1
+    for j in range(len(after)):
+        last = sources[owner[j]][-1] if sources[owner[j]] else last
+        standing[owner[j]] = (last, not sources[owner[j]])  # a new 1 stays behind what it follows: they may become one
     shape: list[Dim] = []
     places: dict[int, int] = {}
-    for i in order:
+    for i in sorted(standing, key=standing.__getitem__):
         for j in parts[i][1]:
             places[j] = len(shape)
             shape.append(after[j])
@@ -76,8 +84,8 @@ def moved_behind(before: Shape, shape: Shape, perm: Sequence[int]) -> tuple[tupl
     return tuple(i for part in order for i in parts[part][0]), tuple(shape[i] for i in perm)
 
 
-def composed(p: Sequence[int], q: Iterable[int]) -> tuple[int, ...]:
-    """One permutation for a transpose by p and then by q."""
+def composed(p: Sequence[_Item], q: Iterable[int]) -> tuple[_Item, ...]:
+    """The items of p as q orders them: for permutations, one transpose for that by p and then by q."""
     return tuple(p[i] for i in q)
 
 

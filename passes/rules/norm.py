@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from isthmus.ir.builder import Builder
+from isthmus.ir.dim import Dim
 from isthmus.ir.graph import Value
 from isthmus.passes.pattern import AnyOf, Pattern
 from isthmus.passes.pattern_builder import PatternBuilder
@@ -24,6 +25,41 @@ def _mean_square(b: PatternBuilder, x: Pattern, axes: Any, eps: Any) -> Pattern:
 def _standardized(b: PatternBuilder, x: Any, axes: Any, eps: Any) -> AnyOf:
     centred = b.sub(x, b.reduce_mean(x, axes=axes, keepdims=True))
     return _over_root(b, centred, _mean_square(b, centred, axes, eps))
+
+
+def _shifted_late(b: PatternBuilder, x: Any, s: Any, t: Any, axes: Any, eps: Any) -> Pattern:
+    """x * r + (t - mean * r) with r = s / deviation: how TensorFlow writes a norm, each part in two orders."""
+    mean = b.reduce_mean(x, axes=axes, keepdims=True)
+    centred = b.sub(x, mean)
+    scale = b.mul(b.rsqrt(_mean_square(b, centred, axes, eps)), b.const(s))
+    shift = b.any_of(b.add(b.mul(b.neg(mean), scale), b.const(t)), b.sub(b.const(t), b.mul(mean, scale)))
+    return b.add(b.mul(x, scale), shift)
+
+
+def _tail(c: Value, rank: int) -> tuple[Dim, ...]:
+    """The shape of c without the leading ones by which it has more than `rank` dimensions."""
+    shape = c.shape
+    while len(shape) > rank and shape[0] == 1:
+        shape = shape[1:]
+    return shape
+
+
+def _shift_fits(x: Value, s: Value, t: Value, axes: tuple[int, ...], eps: Value) -> str | None:
+    if reason := _last_axes(x, axes, eps):
+        return reason
+    for c in (s, t):
+        shape = _tail(c, len(axes))
+        fits = all(d in (1, e) for d, e in zip(shape[::-1], x.shape[::-1], strict=False))
+        if c.rank > x.rank or len(shape) > len(axes) or not fits:
+            return f"{c!r} is not along the normalised dimensions"
+    return None
+
+
+def _shifted(b: Builder, x: Value, s: Value, t: Value, axes: tuple[int, ...], eps: Value) -> Value:
+    scale, bias = (b.reshape(c, shape=_tail(c, len(axes))) for c in (s, t))
+    epsilon = number(eps)
+    assert epsilon is not None
+    return b.layer_norm(x, scale, bias, axis=min(axes), epsilon=epsilon)
 
 
 def _softmax(b: PatternBuilder, x: Any, axes: Any) -> Pattern:
@@ -92,6 +128,13 @@ RULES: tuple[Rule, ...] = (
         match=_standardized,
         replace=lambda b, x, axes, eps: b.layer_norm(x, axis=min(axes), epsilon=number(eps)),
         where=_last_axes,
+    ),
+    rule(
+        "x scaled and shifted by its moments is layer_norm",
+        exact,
+        match=_shifted_late,
+        replace=_shifted,
+        where=_shift_fits,
     ),
     rule(
         "layer_norm times c scales",
