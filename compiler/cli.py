@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from isthmus.backends.table import backend_called
@@ -42,10 +43,17 @@ app = typer.Typer(
 )
 out, err = Console(), Console(stderr=True)
 
-Model = Annotated[Path, typer.Argument(help="An .onnx model or .isth IR text.")]
+Model = Annotated[
+    Path, typer.Argument(help="An .onnx, .pt2 or TorchScript file, a SavedModel folder, a frozen .pb or .isth text.")
+]
 Shapes = Annotated[
     list[str] | None,
     typer.Option("--shape", "-s", help="An input's shape, e.g. x:N:1..32x3x224x224. May be given for several inputs."),
+]
+Signature = Annotated[str | None, typer.Option("--signature", help="Which signature of a SavedModel is meant.")]
+Fetches = Annotated[
+    list[str] | None,
+    typer.Option("--fetch", help="A tensor of a TensorFlow model to yield, in place of all outputs. May be repeated."),
 ]
 TargetName = Annotated[str, typer.Option("--target", "-t", help="Where to run; `isthmus targets` lists them.")]
 Passes = Annotated[
@@ -76,6 +84,8 @@ def compile(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Save the program here (.isth).")] = None,
     target: TargetName = "cpu-fp32",
     shape: Shapes = None,
+    signature: Signature = None,
+    fetch: Fetches = None,
     passes: Passes = None,
     calibration: Annotated[
         list[Path] | None,
@@ -98,6 +108,8 @@ def compile(
             model,
             target,
             inputs=options.parse_shapes(shape or ()),
+            outputs=fetch or None,
+            signature=signature,
             passes=passes or (),
             fallback=fallback.value,
             calibration=options.load_samples(calibration or ()),
@@ -116,7 +128,7 @@ def compile(
 
 @app.command()
 def run(
-    model: Annotated[Path, typer.Argument(help="A saved program or IR text (.isth), or an .onnx model.")],
+    model: Annotated[Path, typer.Argument(help="A saved program or IR text (.isth), or a model.")],
     data: Annotated[
         list[str] | None,
         typer.Option("--input", "-i", help="An input from a file, e.g. x=image.npy. Others are drawn from --seed."),
@@ -124,6 +136,8 @@ def run(
     save: Annotated[Path | None, typer.Option("--save", help="Write the outputs to this .npz file.")] = None,
     target: Annotated[str | None, typer.Option("--target", "-t", help="Default: the saved one, or cpu-fp32.")] = None,
     shape: Shapes = None,
+    signature: Signature = None,
+    fetch: Fetches = None,
     seed: Annotated[int, typer.Option(help="For inputs that are not given.")] = 0,
     cache_dir: CacheDir = None,
     option: EngineOption = None,
@@ -134,6 +148,7 @@ def run(
     with _errors(as_json), Bar(err, model.name) as bar:
         if model.suffix == ".isth" and target is None:
             _refuse(shape, "--shape", "a saved program has its input shapes already")
+            _refuse(signature or fetch, "--signature and --fetch", "a saved program has its outputs already")
             _refuse(option, "--option", "a saved program has its options already")
             program = driver.load(model, cache_dir=cache_dir, rebuild=rebuild, progress=bar)
         else:
@@ -142,6 +157,8 @@ def run(
                 model,
                 target or "cpu-fp32",
                 inputs=options.parse_shapes(shape or ()),
+                outputs=fetch or None,
+                signature=signature,
                 cache_dir=cache_dir,
                 options=options.parse_engine_options(target or "cpu-fp32", option or ()),
                 progress=bar,
@@ -162,12 +179,14 @@ def run(
 def inspect(
     model: Model,
     shape: Shapes = None,
+    signature: Signature = None,
+    fetch: Fetches = None,
     ir: Annotated[bool, typer.Option("--ir", help="Print the whole IR as text.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Describe a model: inputs, outputs, ops, parameters; or print its IR."""
     with _errors(as_json):
-        graph = import_model(model, inputs=options.parse_shapes(shape or ()))
+        graph = _imported(model, shape, signature, fetch)
         if ir:
             _print_ir(graph, as_json)
             return
@@ -182,8 +201,8 @@ def inspect(
         "ops": dict(ops.most_common()),
     }
     table = Table(show_header=False)
-    table.add_row("inputs", "\n".join(map(str, graph.inputs)))
-    table.add_row("outputs", "\n".join(f"%{n}: {t}" for n, t in facts["outputs"].items()))  # type: ignore[attr-defined]
+    table.add_row("inputs", escape("\n".join(map(str, graph.inputs))))
+    table.add_row("outputs", escape("\n".join(f"%{n}: {t}" for n, t in facts["outputs"].items())))  # type: ignore[attr-defined]
     table.add_row("nodes", f"{graph.op_count()}: " + ", ".join(f"{n} x{c}" for n, c in ops.most_common()))
     table.add_row("parameters", f"{parameters:,}")
     _show(as_json, facts, table)
@@ -191,7 +210,7 @@ def inspect(
 
 @app.command()
 def opt(
-    model: Annotated[Path, typer.Argument(help="An .onnx model, IR text (.isth), or a reproducer a pass has left.")],
+    model: Annotated[Path, typer.Argument(help="A model, IR text (.isth), or a reproducer a pass has left.")],
     pipeline: Annotated[
         str | None, typer.Option("--pipeline", "-p", help="Pipeline text; default: the reproducer's own, or ours.")
     ] = None,
@@ -200,6 +219,8 @@ def opt(
         str | None, typer.Option(help="A rule by name: say for each node it could start at why it does not fire.")
     ] = None,
     shape: Shapes = None,
+    signature: Signature = None,
+    fetch: Fetches = None,
     check: Annotated[
         options.CheckLevel | None,
         typer.Option("--check", help="As for compile; default: the reproducer's own, or full."),
@@ -210,7 +231,7 @@ def opt(
     """Run passes over a model and print the IR that comes out, or why a rule does not fire in it."""
     with _errors(as_json):
         _refuse(explain and output, "--output", "--explain writes no IR")
-        read = _read(model, shape)
+        read = _read(model, shape, signature, fetch)
         text = read.pipeline if pipeline is None else pipeline
         level = options.CheckLevel(read.check) if check is None else check
         better = driver.optimize(read.graph, text, check=level.value, dump_dir=dump_dir)
@@ -281,11 +302,17 @@ def _option_names(backend: str) -> list[str]:
     return [] if kind is None else list(kind.readers)
 
 
-def _read(model: Path, shape: list[str] | None) -> Reproducer:
+def _read(model: Path, shape: list[str] | None, signature: str | None, fetch: list[str] | None) -> Reproducer:
     if is_reproducer(model):
         _refuse(shape, "--shape", "a reproducer has its input shapes already")
+        _refuse(signature or fetch, "--signature and --fetch", "a reproducer has its outputs already")
         return read_reproducer(model)
-    return Reproducer(pipelines.default(), import_model(model, inputs=options.parse_shapes(shape or ())))
+    return Reproducer(pipelines.default(), _imported(model, shape, signature, fetch))
+
+
+def _imported(model: Path, shape: list[str] | None, signature: str | None, fetch: list[str] | None) -> Graph:
+    shapes = options.parse_shapes(shape or ())
+    return import_model(model, inputs=shapes, outputs=fetch or None, signature=signature)
 
 
 def _refuse(given: object, option: str, reason: str) -> None:

@@ -18,7 +18,7 @@ from isthmus.compiler.accuracy import measured, require
 from isthmus.compiler.arguments import as_engine_options, as_passes, check_accuracy, check_choice, check_threads
 from isthmus.compiler.artifact import Recipe
 from isthmus.compiler.importers.dispatch import import_model
-from isthmus.compiler.importers.shapes import InputShapes
+from isthmus.compiler.importers.shapes import ModelInputs
 from isthmus.compiler.placement import Fallback
 from isthmus.compiler.program import Program
 from isthmus.compiler.report import Report
@@ -38,7 +38,9 @@ def compile(
     model: Any,
     target: str = "cpu-fp32",
     *,
-    inputs: InputShapes | None = None,
+    inputs: ModelInputs | None = None,
+    outputs: Sequence[str] | None = None,
+    signature: str | None = None,
     passes: str | Sequence[Pass | str] = (),
     fallback: Fallback = "error",
     calibration: Iterable[Sample] = (),
@@ -52,7 +54,8 @@ def compile(
 ) -> Program:
     """A program that runs `model` on `target`.
 
-    `model` is what `import_model` takes; `inputs` gives shapes it leaves open. `passes` run after the target's own.
+    `model`, `inputs` (shapes that it leaves open, or what a module is called with), `outputs` and `signature` are what
+    `import_model` takes. `passes` run after the target's own.
     A narrow target measures ranges and errors on the first few inputs of `calibration`, else on drawn ones; `accuracy`
     bounds the relative L2 error of the outputs against f32 on them, AccuracyError if it is exceeded.
     Nodes the backend refuses are an error that lists them all, or run on the evaluator with fallback="reference".
@@ -72,7 +75,7 @@ def compile(
     report = Report(_title(model), str(chosen))
     told.stage("import")
     with report.stage("import"):
-        graph = import_model(model, inputs=inputs)
+        graph = import_model(model, inputs=inputs, outputs=outputs, signature=signature)
     report.nodes_imported = graph.op_count()
     backend.require_inputs(graph, recipe.engine)
     told.stage("optimize")

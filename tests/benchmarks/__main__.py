@@ -11,7 +11,10 @@ from tests.benchmarks import (
     bench_optimizers,
     bench_precision,
     bench_scale,
+    bench_tensorflow,
     bench_tensorrt,
+    bench_torch,
+    bench_torchscript,
 )
 
 BENCHMARKS = {
@@ -21,6 +24,9 @@ BENCHMARKS = {
     "call": bench_call,
     "bf16": bench_bf16,
     "precision": bench_precision,
+    "torch": bench_torch,
+    "torchscript": bench_torchscript,
+    "tensorflow": bench_tensorflow,
     "tensorrt": bench_tensorrt,
 }
 

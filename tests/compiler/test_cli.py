@@ -18,6 +18,7 @@ from isthmus.compiler.cli import app
 from isthmus.compiler.options import parse_shapes
 from isthmus.ir.errors import BadInput
 from tests.support import exported
+from tests.support.tensorflow_models import FOLDER
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +139,17 @@ def test_progress_is_a_line_on_a_terminal_only() -> None:
             bar._line.refresh()
         assert ("build resnet50.onnx" in shown.getvalue()) == is_terminal
         assert ("Timing tactics" in shown.getvalue()) == is_terminal
+
+
+def test_a_signature_and_tensors_of_a_tensorflow_model(tmp_path: Path) -> None:
+    several = FOLDER / "several_signatures" / "model"
+    assert "project" in run("inspect", several, code=1)
+    assert run_json("inspect", several, "--signature", "project")["outputs"] == {"y": "f32[x_0, 3]"}
+    fetched = run_json("inspect", FOLDER / "frozen" / "model.pb", "--fetch", "conv", "--fetch", "probabilities")
+    assert list(fetched["outputs"]) == ["conv", "probabilities"]
+    saved = tmp_path / "m.isth"
+    options = ("--signature", "look_up", "--fetch", "numbers")
+    run("compile", several, "-t", "reference", *options, "-o", saved)
+    (output,) = run_json("run", saved)["outputs"]
+    assert output["name"] == "numbers"
+    assert "already" in run("run", saved, *options, code=1)
