@@ -95,8 +95,11 @@ class OnDevice(Protocol):
         `what` is what errors call it. DeviceUnavailable without the device.
         """
 
-    def on_device(self, arrays: Sequence[Any]) -> Sequence[Any]:
-        """Outputs for what `take` returned, in the graph's order. They speak DLPack, and are complete."""
+    def on_device(self, arrays: Sequence[Any], stream: int | None = None) -> Sequence[Any]:
+        """Outputs for what `take` returned, in the graph's order. They speak DLPack, and are complete.
+
+        With the device's handle of a stream, the call takes its place in that, and nobody waits.
+        """
 
 
 class Backend(ABC):

@@ -87,6 +87,8 @@ def run(function: str, folder: Path, progress: Progress) -> dict[str, Any]:
     Raises the IsthmusError that the function raised, or Crashed where the process died: then the folder has been
     moved to where it stays, and the error shows the command that replays the crash. KeyboardInterrupt ends the child.
     """
+    if not sys.executable:
+        raise BackendFailed("Python does not know where its interpreter is, and an engine is built by another one")
     command = [sys.executable, "-P", "-m", "isthmus.backends.child", function]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     facts: dict[str, Any] = {}

@@ -80,18 +80,22 @@ def emit_nodes(
 ) -> None:
     """Call `emit` for each node in order, adding results to `known`.
 
-    Whatever the engine raises becomes BackendFailed with the node and its source location.
+    Whatever the engine raises becomes BackendFailed. Errors without a place get the node and its source location.
     """
     for node in graph.nodes:
         operands = [None if v is None else known[v] for v in node.operands]
         try:
             results = emit(node, operands)
-        except IsthmusError:
+        except IsthmusError as error:
+            error.where = error.where or _place(node)
             raise
         except Exception as error:
-            place = f"{node!r}" + (f" ({node.loc})" if node.loc else "")
-            raise BackendFailed(f"{engine} refused {node.op.name}: {brief(error)}", where=place) from error
+            raise BackendFailed(f"{engine} refused {node.op.name}: {brief(error)}", where=_place(node)) from error
         known.update(zip(node.results, results, strict=True))
+
+
+def _place(node: Node) -> str:
+    return f"{node!r}" + (f" ({node.loc})" if node.loc else "")
 
 
 def brief(error: Exception) -> str:

@@ -26,7 +26,7 @@ class EngineOptions:
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                raise BadArgument(f"there is no option {name!r}", hint=_near(name, known))
+                raise BadArgument(f"there is no option {name!r}", hint=_near(str(name), known))
         return cls(**given)
 
     @classmethod

@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+import uuid
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from isthmus.ir.errors import FileFailed
+from isthmus.backends.scratch import Scratch
+from isthmus.ir.errors import BadArgument, FileFailed
 
 _CHUNK = 1 << 24
 
@@ -38,22 +40,27 @@ class Store:
     """A folder that receives entries, and folders that are only looked in. Processes may share them."""
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, also: Iterable[Path] = ()) -> None:
-        """Without a folder, one is made when it is needed, and removed with the last reference to the store."""
+        """Without a folder, one is made when it is needed, and removed with the last reference to the store.
+
+        BadArgument for what is no path.
+        """
+        if folder is not None and (not isinstance(folder, str | os.PathLike) or not str(folder)):
+            raise BadArgument(f"cache_dir is {folder!r}", hint="give the path of a folder, or None")
         self._given = None if folder is None else Path(folder)
         self._also = tuple(also)
 
     @cached_property
     def folder(self) -> Path:
         """Where entries are put. Raises FileFailed where it cannot be made."""
+        if self._given is None:
+            made = Scratch("engines")
+            weakref.finalize(self, made.remove)
+            return made.path
         try:
-            if self._given is not None:
-                self._given.mkdir(parents=True, exist_ok=True)
-                return self._given
-            made = tempfile.mkdtemp(prefix="isthmus-engines-")
+            self._given.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileFailed(f"no folder for engines can be made: {error}") from error
-        weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
-        return Path(made)
+        return self._given
 
     def find(self, key: str) -> Entry | None:
         """The entry, read through and held against its hash. None where there is none or it is damaged."""
@@ -74,8 +81,15 @@ class Store:
         return Entry(key, kept, facts)
 
     def save(self, folder: Path, keys: Iterable[str]) -> None:
-        """Make `folder` hold these entries and no others. Without any there will be no folder. FileFailed as above."""
-        entries = {key: entry for key in keys if (entry := self.find(key)) is not None}
+        """Make `folder` hold these entries and no others. Without any there will be no folder. FileFailed as above.
+
+        Warns of entries that are gone: another program may have been saved over the one they came from.
+        """
+        found = {key: self.find(key) for key in keys}
+        entries = {key: entry for key, entry in found.items() if entry is not None}
+        if len(entries) < len(found):
+            gone = f"{len(found) - len(entries)} of {len(found)} engines are no longer where they were"
+            warnings.warn(f"{gone}: {folder} lacks them, and loading the program builds them again", stacklevel=3)
         try:
             if folder.is_dir():
                 _remove(folder, entries)
@@ -92,15 +106,26 @@ def _record(folder: Path, key: str) -> Path:
 
 
 def _read(folder: Path, key: str) -> Entry | None:
-    try:
-        record = json.loads(_record(folder, key).read_text("utf-8"))
-        name, size, digest, facts = record["file"], record["bytes"], record["sha256"], record["facts"]
-        file = folder / Path(name).name
-        if file.stat().st_size != size or _hash(file) != digest or not isinstance(facts, dict):
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
+    if (record := _parsed(_record(folder, key))) is None:
         return None
-    return Entry(key, file, facts)
+    file = folder / record["file"]
+    try:
+        whole = file.stat().st_size == record["bytes"] and _hash(file) == record["sha256"]
+    except OSError:
+        return None
+    return Entry(key, file, record["facts"]) if whole else None
+
+
+def _parsed(path: Path) -> dict[str, Any] | None:
+    """What the record of an entry says; None for any other file."""
+    try:
+        record = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    match record:
+        case {"file": str(name), "bytes": int(), "sha256": str(), "facts": dict()} if Path(name).stem == path.stem:
+            return {**record, "file": Path(name).name}
+    return None
 
 
 def _copy(entry: Entry, folder: Path) -> None:
@@ -112,10 +137,9 @@ def _copy(entry: Entry, folder: Path) -> None:
 
 def _remove(folder: Path, wanted: Mapping[str, Entry]) -> None:
     """Drop entries that are not wanted, and the folder if nothing is left. Files that are no entries stay."""
-    for record in folder.glob("*.json"):
-        if record.stem in wanted:
-            continue
-        for path in folder.glob(f"{record.stem}.*"):
+    for path in folder.glob("*.json"):
+        if path.stem not in wanted and (record := _parsed(path)) is not None:
+            (folder / record["file"]).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
@@ -130,7 +154,7 @@ def _hash(file: Path) -> str:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
         write(part)
         part.replace(path)

@@ -65,23 +65,26 @@ class Program:
                 break
         return dict(zip(self._outputs, self._executable(inputs), strict=True))
 
-    def run_on_device(self, *arrays: Any) -> dict[str, Any]:
+    def run_on_device(self, *arrays: Any, stream: Any = None) -> dict[str, Any]:
         """As a call, without copies through the host, for targets with memory of their own.
 
         Inputs are anything that speaks DLPack and lies on the target's device (a torch tensor on the GPU), or on the
         host, from where it is copied. Outputs speak DLPack too: `torch.from_dlpack(y)` shares their memory, `y.numpy()`
-        copies it. They are complete, and belong to the caller. BadArgument for a program that runs on the host.
+        copies it. They are complete, and belong to the caller.
+        With `stream`, a CUDA stream's handle or torch's object for one, the call takes its place in it and nobody
+        waits: inputs must live until the stream has come that far. BadArgument for a program that runs on the host.
         """
         executable = self._executable
         if not isinstance(executable, OnDevice):
             raise BadArgument(
                 f"a program for {self.target} has no one device to run on", hint="call the program itself"
             )
+        handle = _stream(stream)
         given = arrays[0] if len(arrays) == 1 and isinstance(arrays[0], Mapping) else arrays
         ordered = match_names(self.graph, given)
         taken = [executable.take(x, f"input {name!r}") for name, x in zip(self._names, ordered, strict=True)]
         self._check(taken)
-        return dict(zip(self._outputs, executable.on_device(taken), strict=True))
+        return dict(zip(self._outputs, executable.on_device(taken, handle), strict=True))
 
     def save(self, path: str | Path) -> None:
         """Write the program for `isthmus.load`: IR text, and beside it a file of weights and a folder of engines."""
@@ -109,3 +112,13 @@ class Program:
                 found = type(array).__name__
                 raise BadInput(f"input {value.name!r} is a {found}, expected a numpy array: {value.type}")
             bind(value.type, array, bindings, f"input {value.name!r}")
+
+
+def _stream(given: Any) -> int | None:
+    """The handle of a stream: a number, `cuda_stream` of torch's, or what `__cuda_stream__` returns (cuda.core's)."""
+    if hasattr(given, "__cuda_stream__"):
+        given = given.__cuda_stream__()[1]
+    handle = getattr(given, "cuda_stream", given)
+    if handle is None or (isinstance(handle, int) and not isinstance(handle, bool) and handle >= 0):
+        return handle
+    raise BadArgument(f"stream is {given!r}", hint="give the handle of a CUDA stream, or torch's object for one")

@@ -17,7 +17,6 @@ from isthmus.backends.tensorrt.options import TensorRTOptions
 from isthmus.backends.tensorrt.profiles import ShapeProfile, check_inputs, shape_profiles
 from isthmus.backends.tensorrt.runtime import Execution
 from isthmus.backends.tensorrt.session import Binding
-from isthmus.backends.tensorrt.widened import counted
 from isthmus.backends.tensorrt.write import TABLE
 from isthmus.ir.graph import Graph, Node
 
@@ -52,8 +51,10 @@ class TensorRTBackend(Backend):
         inputs = [Binding(name, v.type) for name, v in zip(built.facts.inputs, graph.inputs, strict=True)]
         outputs = [Binding(name, v.type) for name, v in zip(built.facts.outputs, graph.outputs, strict=True)]
         info = _info(lib, built, profiles)
+        if warning := archs.warning(lib, options.arch):
+            info["engine"] += f"\n{warning}"
         if options.precision != "f32":
-            ops = counted(graph, built.facts.in_f32).most_common()
+            ops = built.facts.in_f32.items()
             info["computed in f32"] = ", ".join(f"{count} x {op}" for op, count in ops) or "nothing"
         return Execution(lib, built.entry, inputs, outputs, profiles, built.arch.name, info, options.store, gpu)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,8 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from isthmus import ir
 from isthmus.backends import child
 from isthmus.backends.base import BuildOptions
+from isthmus.backends.scratch import scratch
 from isthmus.backends.store import Entry
 from isthmus.backends.tensorrt.arch import Arch
 from isthmus.backends.tensorrt.attribution import last_named
@@ -36,8 +37,8 @@ class Facts:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     layers: int
-    in_f32: tuple[str, ...]
-    """Labels of the nodes that compute in f32, be it in part."""
+    in_f32: Mapping[str, int]
+    """Op -> how many nodes compute in f32, be it in part."""
     warnings: tuple[str, ...]
     """What the builder warned of, with the layers it spoke of."""
     seconds: float
@@ -50,7 +51,7 @@ class Facts:
             found = dict(entry.facts)
             warnings = tuple(_warning(each) for each in found["warnings"])
             inputs, outputs = (tuple(map(str, found[side])) for side in ("inputs", "outputs"))
-            in_f32 = tuple(map(str, found["in_f32"]))
+            in_f32 = {str(op): int(count) for op, count in found["in_f32"].items()}
             return Facts(inputs, outputs, int(found["layers"]), in_f32, warnings, float(found["seconds"]))
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
@@ -94,8 +95,7 @@ def build(
 
 def _build(graph: Graph, request: Request, options: BuildOptions, key: str, worker: str) -> Entry:
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="isthmus-build-") as name:
-        folder = Path(name)
+    with scratch("build") as folder:
         textfile.dump(graph, folder / GRAPH)
         request.write(folder / REQUEST)
         try:
@@ -129,18 +129,24 @@ def _made_of(
 
 
 def _key(made_of: Mapping[str, Any], arch: Arch) -> str:
-    text = json.dumps({**made_of, "arch": [arch.request, arch.name]}, sort_keys=True)
+    text = json.dumps({**made_of, "arch": [arch.request, arch.name, arch.device]}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
 def _code() -> str:
-    """A hash of what writes networks: an engine written by other code is another engine."""
+    """A hash of what writes networks, and of the IR's arithmetic that weights are worked out by: an engine written by
+    other code is another engine.
+    """
     state = hashlib.sha256()
-    backends = Path(__file__).parent.parent
-    for path in sorted([*backends.glob("*.py"), *Path(__file__).parent.rglob("*.py")]):
+    for path in _sources():
         state.update(path.read_bytes())
     return state.hexdigest()
+
+
+def _sources() -> list[Path]:
+    own = Path(__file__).parent
+    return sorted([*own.parent.glob("*.py"), *own.rglob("*.py"), *Path(ir.__file__).parent.rglob("*.py")])
 
 
 def _warning(told: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Protocol
@@ -24,6 +24,9 @@ _MAJOR, _MINOR = 75, 76
 
 _NON_BLOCKING = 1
 """`CU_STREAM_NON_BLOCKING`: the stream does not wait for the legacy default stream."""
+
+_NO_TIMING = 2
+"""`CU_EVENT_DISABLE_TIMING`."""
 
 
 class Device(Protocol):
@@ -58,6 +61,12 @@ class Device(Protocol):
 
     def synchronize(self) -> None:
         """Wait for all that was asked for. BackendFailed where some of it failed."""
+
+    def follow(self, stream: int) -> None:
+        """Let what is asked for from now on come after what another stream has been given so far."""
+
+    def lead(self, stream: int) -> None:
+        """Let what another stream is given from now on come after what was asked for so far."""
 
 
 class Gpu:
@@ -118,6 +127,23 @@ class Gpu:
     def synchronize(self) -> None:
         """Wait for the stream."""
         self._check("cuStreamSynchronize", self._stream)
+
+    def follow(self, stream: int) -> None:
+        """By an event, which no thread waits for."""
+        self._order(ctypes.c_void_p(stream), self._stream)
+
+    def lead(self, stream: int) -> None:
+        """By an event, which no thread waits for."""
+        self._order(self._stream, ctypes.c_void_p(stream))
+
+    def _order(self, first: ctypes.c_void_p, then: ctypes.c_void_p) -> None:
+        event = ctypes.c_void_p()
+        self._check("cuEventCreate", ctypes.byref(event), _NO_TIMING)
+        try:
+            self._check("cuEventRecord", event, first)
+            self._check("cuStreamWaitEvent", then, event, 0)
+        finally:
+            self._check("cuEventDestroy_v2", event)  # the driver keeps it until nobody waits for it
 
     @property
     def _stream(self) -> ctypes.c_void_p:
@@ -181,9 +207,19 @@ def gpu() -> Gpu:
 @cache
 def gpu_arch() -> str:
     """The architecture of the GPU, such as `sm89`; "" where there is none. It is looked at, not opened."""
+    return _asked(Driver.arch)
+
+
+@cache
+def gpu_name() -> str:
+    """What the GPU is called, such as `NVIDIA L4`; "" where there is none."""
+    return _asked(Driver.name)
+
+
+def _asked(question: Callable[[Driver, ctypes.c_int], str]) -> str:
     try:
         driver = Driver()
-        return driver.arch(driver.first())
+        return question(driver, driver.first())
     except DeviceUnavailable:
         return ""
 

@@ -19,6 +19,10 @@ from isthmus.ir.types import BF16, BOOL, DTYPES, F8E4M3, F8E5M2, Array, DType
 _NAME, _USED = b"dltensor", b"used_dltensor"
 _INT, _UINT, _FLOAT, _BFLOAT, _BOOL, _F8E4M3, _F8E5M2 = 0, 1, 2, 4, 6, 10, 12
 """`DLDataTypeCode`."""
+_DEFAULT_STREAM, _NO_ORDER = 1, -1
+"""`stream` of `__dlpack__`: the legacy default stream, which None means; that of a consumer who wants no order.
+https://data-apis.org/array-api/latest/API_specification/generated/array_api.array.__dlpack__.html
+"""
 
 
 class _DLTensor(ctypes.Structure):
@@ -59,16 +63,27 @@ _release = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("Py_DecRef", _api))
 class DeviceArray:
     """A contiguous array in device memory: what `Program.run_on_device` returns and takes.
 
-    `torch.from_dlpack(array)` and its like share the memory, `numpy()` copies it. The results in it are complete: no
-    stream need be waited for. The memory is given back with the last user of it.
+    `torch.from_dlpack(array)` and its like share the memory, `numpy()` copies it. Whoever takes it over by DLPack sees
+    it complete. The memory is given back with the last user of it.
     """
 
-    def __init__(self, device: Device, address: int, shape: tuple[int, ...], type: DType, owner: object) -> None:
+    def __init__(
+        self,
+        device: Device,
+        address: int,
+        shape: tuple[int, ...],
+        type: DType,
+        owner: object,
+        *,
+        is_complete: bool = True,
+    ) -> None:
         self.shape = shape
         self.dtype: np.dtype[Any] = type.numpy
         self.address = address
         self.owner = owner
         """What keeps the memory alive."""
+        self.is_complete = is_complete
+        """Whether nothing that makes the contents may still be under way."""
         self._type = type
         self._device = device
 
@@ -95,7 +110,10 @@ class DeviceArray:
         return self._device.dlpack
 
     def __dlpack__(self, *, stream: Any = None, **_: Any) -> Any:
-        """A capsule that shares the memory. The consumer's stream is not asked for: the contents are complete."""
+        """A capsule that shares the memory. The consumer's stream, by default CUDA's own, comes after what makes it."""
+        if not self.is_complete and stream != _NO_ORDER:
+            with self._device.current():
+                self._device.lead(_DEFAULT_STREAM if stream is None else int(stream))
         return _capsule_new(ctypes.addressof(_Export(self).managed), _NAME, _drop_capsule)
 
     def __repr__(self) -> str:
@@ -146,7 +164,7 @@ def take(given: Any, device: Device, what: str) -> DeviceArray | Array:
     place = tuple(map(int, given.__dlpack_device__()))
     if place != device.dlpack and place[0] != DLPACK_CPU:
         raise BadInput(f"{what} lies on DLPack device {place}, and the program runs on {device.dlpack}")
-    capsule = given.__dlpack__(stream=device.stream) if place[0] != DLPACK_CPU else given.__dlpack__()
+    capsule = _capsule(given, device.stream if place[0] != DLPACK_CPU else None, what)
     pointer = _capsule_pointer(capsule, _NAME)
     _capsule_rename(capsule, _USED)
     managed = ctypes.cast(pointer, ctypes.POINTER(_DLManagedTensor))
@@ -158,6 +176,13 @@ def take(given: Any, device: Device, what: str) -> DeviceArray | Array:
         raise BadInput(f"{what} is not contiguous", hint="give a contiguous copy of it")
     borrowed = DeviceArray(device, (tensor.data or 0) + tensor.byte_offset, shape, kind, owner)
     return borrowed if place == device.dlpack else _on_host(borrowed)
+
+
+def _capsule(given: Any, stream: int | None, what: str) -> Any:
+    try:
+        return given.__dlpack__() if stream is None else given.__dlpack__(stream=stream)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:  # such as torch's for tensors with gradients
+        raise BadInput(f"{what} is not handed over by its {type(given).__name__}: {error}") from error
 
 
 class _Borrowed:

@@ -12,10 +12,13 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from isthmus.backends.tensorrt.device import gpu_arch
 from isthmus.ir.errors import BackendFailed, BackendMissing
 
 MODULES = ("tensorrt", "tensorrt_rtx")
-"""Tried in this order: the full library serves more GPUs than TensorRT-RTX."""
+"""Tried in this order where there is a GPU: the full library serves more of them than TensorRT-RTX. Where there is
+none the full library builds nothing, and is tried last.
+"""
 
 CURRENT = "current"
 """The GPU at hand, as `Library.target` takes it."""
@@ -73,11 +76,6 @@ class Library:
             raise BackendFailed(f"{self} does not build for {arch}")
 
     @property
-    def finds_nonzero(self) -> bool:
-        """Whether it has kernels for `INonZeroLayer`: TensorRT-RTX 1.7 has the layer and none to run it."""
-        return self.name != "tensorrt_rtx"
-
-    @property
     def counts_results(self) -> bool:
         """Whether it runs layers that find out how many results there are: TensorRT-RTX 1 has no kernel for any."""
         return self.name != "tensorrt_rtx"
@@ -91,14 +89,19 @@ class Library:
 
 @cache
 def library() -> Library:
-    """The TensorRT that is installed. Raises BackendMissing without one."""
-    for name in MODULES:
+    """The TensorRT that is installed. Raises BackendMissing where there is none, or none that loads."""
+    broken = []
+    for name in MODULES if gpu_arch() else reversed(MODULES):
         try:
             module = import_module(name)
-        except ImportError:
-            continue
-        return Library(module, name, str(module.__version__))
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                broken.append(f"{name} is installed and does not load: {error}")
+        except Exception as error:  # whatever a module that misses native libraries raises
+            broken.append(f"{name} is installed and does not load: {error}")
+        else:
+            return Library(module, name, str(module.__version__))
     raise BackendMissing(
-        "neither tensorrt nor tensorrt_rtx is installed",
+        "; ".join(broken) or "neither tensorrt nor tensorrt_rtx is installed",
         hint="pip install 'isthmus[tensorrt]' for TensorRT-RTX, or NVIDIA's tensorrt package",
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from isthmus.backends.tensorrt.tensors import NAMES
 from isthmus.ir.graph import Node
 
-_MAX_RANK = 8
+MAX_RANK = 8
 """`Dims::MAX_DIMS`."""
 
 _QUANTIZED_ONLY = frozenset(("const", "quantize", "dequantize", "reshape", "transpose", "if", "loop", "scan"))
@@ -47,6 +47,6 @@ def refusal(node: Node) -> str | None:
             return f"the engine has no {value.dtype}"
         if value.dtype.name == "f8e4m3" and node.op.name not in _QUANTIZED_ONLY:
             return "the engine has 8-bit floats as quantized numbers only: between quantize and dequantize"
-        if value.rank > _MAX_RANK:
-            return f"the engine takes {_MAX_RANK} axes at most, and {value.type} has {value.rank}"
+        if value.rank > MAX_RANK:
+            return f"the engine takes {MAX_RANK} axes at most, and {value.type} has {value.rank}"
     return None

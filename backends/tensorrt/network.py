@@ -39,6 +39,8 @@ class Network:
         """Arrays whose memory the network reads: they must live until it is built."""
         self.names = Names(definition)
         self.sizes: Sizes[Handle] = Sizes(LayerArithmetic(self))
+        self.is_conditional = False
+        """Whether what is written runs in one case only."""
         self._node: Node | None = None
 
     @property
@@ -52,16 +54,23 @@ class Network:
         self._node = node
 
     @contextmanager
-    def region(self, enter: Callable[[Handle], Handle]) -> Iterator[None]:
+    def region(self, enter: Callable[[Handle], Handle] | None = None) -> Iterator[None]:
         """While the regions of a node are written: sizes that no value inside shows are computed outside, and brought
-        in by `enter`.
+        into a conditional by `enter`.
         """
-        sizes, node = self.sizes, self._node
-        self.sizes = Sizes(LayerArithmetic(self, lambda dim: enter(sizes.vector((dim,)))))
+        before = self.sizes, self._node, self.is_conditional
+        sizes = self.sizes
+
+        def outer(dim: Dim) -> Handle:
+            size = sizes.vector((dim,))
+            return size if enter is None else enter(size)
+
+        self.sizes = Sizes(LayerArithmetic(self, outer))
+        self.is_conditional |= enter is not None
         try:
             yield
         finally:
-            self.sizes, self._node = sizes, node
+            self.sizes, self._node, self.is_conditional = before
 
     @property
     def x(self) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ Values: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """The least elements of an input, the ones to optimize for, and the largest, each in row-major order."""
 
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_LARGEST = (1 << 63) - 1
+"""The library counts bytes, sizes and elements in 64 bits."""
 MAX_LEVEL = 5
 DEFAULT_LEVEL = 3
 
@@ -43,7 +46,7 @@ class TensorRTOptions(EngineOptions):
     readers: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
 
     def __post_init__(self) -> None:
-        if self.workspace is not None and (not _is_int(self.workspace) or self.workspace < 1):
+        if self.workspace is not None and (not _is_int(self.workspace) or not 1 <= self.workspace <= _LARGEST):
             raise BadArgument(f"option workspace is {self.workspace!r}", hint="give a number of bytes")
         if not _is_int(self.optimization_level) or not 0 <= self.optimization_level <= MAX_LEVEL:
             hint = f"give a number from 0 to {MAX_LEVEL}"
@@ -52,6 +55,9 @@ class TensorRTOptions(EngineOptions):
             raise BadArgument(f"option tf32 is {self.tf32!r}", hint="give True or False")
         object.__setattr__(self, "profiles", _profiles(self.profiles))
         object.__setattr__(self, "values", _values(self.values))
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.as_dict(), sort_keys=True))
 
 
 def _profiles(given: Any) -> tuple[Profile, ...]:
@@ -68,7 +74,7 @@ def _profile(given: Any) -> Profile:
 
 def _range(name: str, given: Any) -> Range:
     sizes = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
-    if len(sizes) != 3 or not all(map(_is_int, sizes)) or not 0 <= sizes[0] <= sizes[1] <= sizes[2]:
+    if len(sizes) != 3 or not all(map(_is_int, sizes)) or not 0 <= sizes[0] <= sizes[1] <= sizes[2] <= _LARGEST:
         raise BadArgument(
             f"a profile gives {name} as {given!r}", hint="give (least, optimal, largest), such as (1, 8, 32)"
         )
@@ -85,7 +91,7 @@ def _elements(name: str, given: Any) -> Values:
     sides = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
     rows = [tuple(side) if isinstance(side, Sequence) and not isinstance(side, str) else (side,) for side in sides]
     lengths = {len(row) for row in rows}
-    whole = all(_is_int(x) for row in rows for x in row)
+    whole = all(_is_int(x) and abs(x) <= _LARGEST for row in rows for x in row)
     if len(rows) != 3 or len(lengths) != 1 or not whole or any(not a <= b <= c for a, b, c in zip(*rows, strict=True)):
         hint = "give (least, optimal, largest) elements, such as ((1, 3), (4, 3), (8, 3))"
         raise BadArgument(f"option values gives {name} as {given!r}", hint=hint)
@@ -117,18 +123,22 @@ def _read_flag(text: str) -> bool:
 def _read_profile(text: str) -> tuple[Profile, ...]:
     """`N:1..8..32,S:16..64..128` is one profile."""
     found = [re.fullmatch(r"([^:,]+):(\d+)\.\.(\d+)\.\.(\d+)", part) for part in text.split(",")]
-    if None in found:
-        raise ValueError("symbols with the least, optimal and largest size, such as N:1..8..32,S:16..64..128")
-    return ({match[1]: (int(match[2]), int(match[3]), int(match[4])) for match in found if match is not None},)
+    profile = {match[1]: (int(match[2]), int(match[3]), int(match[4])) for match in found if match is not None}
+    if len(profile) < len(found):
+        raise ValueError(
+            "symbols with the least, optimal and largest size, each once, such as N:1..8..32,S:16..64..128"
+        )
+    return (profile,)
 
 
 def _read_values(text: str) -> dict[str, Values]:
     """`s:1x3..4x3..8x3,k:1..5..9`."""
     number = r"-?\d+(?:x-?\d+)*"
     found = [re.fullmatch(rf"([^:,]+):({number})\.\.({number})\.\.({number})", part) for part in text.split(",")]
-    if None in found:
-        raise ValueError("inputs with their least, optimal and largest elements, such as s:1x3..4x3..8x3")
-    return {match[1]: (_row(match[2]), _row(match[3]), _row(match[4])) for match in found if match is not None}
+    values = {match[1]: (_row(match[2]), _row(match[3]), _row(match[4])) for match in found if match is not None}
+    if len(values) < len(found):
+        raise ValueError("inputs with their least, optimal and largest elements, each once, such as s:1x3..4x3..8x3")
+    return values
 
 
 def _row(text: str) -> tuple[int, ...]:

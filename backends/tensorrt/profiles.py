@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypeAlias
@@ -153,7 +154,11 @@ def _missing(graph: Graph, names: Sequence[str], hints: Sequence[str]) -> BadArg
 
 def _profile_hint(names: Sequence[str]) -> str:
     profile = ", ".join(f'"{name}": (1, 8, 32)' for name in names)
-    return f"options=TensorRTOptions(profiles=[{{{profile}}}]): the least, optimal and largest size"
+    text = ",".join(f"{name}:1..8..32" for name in names)
+    return (
+        f"options=TensorRTOptions(profiles=[{{{profile}}}]), the least, optimal and largest size"
+        f" (on the command line: --option profiles={text})"
+    )
 
 
 def _input_hint(graph: Graph, names: Sequence[str]) -> list[str]:
@@ -164,22 +169,36 @@ def _input_hint(graph: Graph, names: Sequence[str]) -> list[str]:
         return []
     spoken: set[str] = set()
     shapes = ", ".join(f'"{value.name}": {_spec(value, names, spoken)}' for value in inputs)
-    return [f"inputs={{{shapes}}} with largest sizes of your own"]
+    again: set[str] = set()
+    texts = " ".join(f"--shape {value.name}:{_text(value, names, again)}" for value in inputs)
+    bounds = ", ".join(f"{name}: 1..32" for name in names)
+    return [
+        f"inputs={{{shapes}}} with largest sizes of your own (on the command line: {texts}; in IR text: where {bounds})"
+    ]
 
 
 def _spec(value: Value, missing: Sequence[str], spoken: set[str]) -> str:
-    """An input's shape as `inputs=` takes it, with a range where a missing symbol first occurs."""
-    parts = []
+    """An input's shape as `inputs=` takes it."""
+    parts = [json.dumps(each) if isinstance(each, str) else str(each) for each in _dims(value, missing, spoken)]
+    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def _text(value: Value, missing: Sequence[str], spoken: set[str]) -> str:
+    """An input's shape as `--shape` takes it."""
+    return "x".join("?" if each is None else str(each) for each in _dims(value, missing, spoken))
+
+
+def _dims(value: Value, missing: Sequence[str], spoken: set[str]) -> Iterator[int | str | None]:
+    """An input's sizes, with a range where a missing symbol first occurs."""
     for axis, dim in enumerate(value.shape):
         name = as_symbol(dim)
         if isinstance(dim, int):
-            parts.append(str(dim))
+            yield dim
         elif name is None:
-            parts.append("None")
+            yield None
         elif name.name in missing and name.name not in spoken:
             spoken.add(name.name)
             largest = 32 if axis == 0 else 512
-            parts.append(f'"{name.name}:{name.low}..{max(largest, name.low)}"')
+            yield f"{name.name}:{name.low}..{max(largest, name.low)}"
         else:
-            parts.append(f'"{name.name}"')
-    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
+            yield name.name

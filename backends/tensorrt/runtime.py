@@ -52,12 +52,15 @@ class Execution:
             with session.device.current():
                 return session.call(arrays)
 
-    def on_device(self, arrays: Sequence[DeviceArray | Array]) -> list[DeviceArray]:
-        """Outputs in memory of their own on the device, complete when this returns. Inputs may lie on either side."""
+    def on_device(self, arrays: Sequence[DeviceArray | Array], stream: int | None = None) -> list[DeviceArray]:
+        """Outputs in memory of their own on the device. Inputs may lie on either side.
+
+        They are complete when this returns; with a stream, once that has done what it was given.
+        """
         with self._lock:
             session = self._open()
             with session.device.current():
-                return session.call_on_device(arrays)
+                return session.call_on_device(arrays, stream)
 
     def take(self, given: Any, what: str) -> DeviceArray | Array:
         """An input of `on_device` from anything that speaks DLPack. BadInput for what cannot be one."""
@@ -68,6 +71,8 @@ class Execution:
     def _open(self) -> Session:
         if self._session is None:
             device = self.find_device()
+            if archs := self.lib.archs:
+                self._require_served(device, archs)
             if self.arch and device.arch != self.arch:
                 raise DeviceUnavailable(
                     f"the engine was built for {self.arch}, and {device.name} is {device.arch}",
@@ -76,3 +81,10 @@ class Execution:
             with device.current():
                 self._session = Session(self.lib, device, self._file, self.inputs, self.outputs, self.profiles)
         return self._session
+
+    def _require_served(self, device: Device, archs: Sequence[str]) -> None:
+        if device.arch not in archs:
+            raise DeviceUnavailable(
+                f"{self.lib} runs on {', '.join(archs)}, and {device.name} is {device.arch}",
+                hint="install NVIDIA's tensorrt package, which serves this GPU, and compile again on this machine",
+            )

@@ -90,8 +90,15 @@ class Session:
         del held
         return found
 
-    def call_on_device(self, arrays: Sequence[Given]) -> list[DeviceArray]:
-        """Outputs in memory of their own on the device."""
+    def call_on_device(self, arrays: Sequence[Given], stream: int | None = None) -> list[DeviceArray]:
+        """Outputs in memory of their own on the device.
+
+        With the handle of a stream, the call takes its place in that: it comes after what the stream has been given,
+        and before what it is given next. Nobody waits unless the engine must be asked how large outputs are, and
+        inputs must live until the stream has come that far.
+        """
+        if stream is not None:
+            self.device.follow(stream)
         held = self._give(arrays)
         made = {each.name: Memory(self.device) for each in self._outputs}
         shapes, on_host = self._run(made)
@@ -99,10 +106,20 @@ class Session:
             self.device.synchronize()
         for name, array in on_host.items():
             self.device.upload(made[name].reserve(array.nbytes), array)
-        self.device.synchronize()
+        if stream is None:
+            self.device.synchronize()
+        else:
+            self.device.lead(stream)
         del held
         return [
-            DeviceArray(self.device, made[each.name].address, shapes[each.name], each.type.dtype, made[each.name])
+            DeviceArray(
+                self.device,
+                made[each.name].address,
+                shapes[each.name],
+                each.type.dtype,
+                made[each.name],
+                is_complete=stream is None,
+            )
             for each in self._outputs
         ]
 

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
-from isthmus.backends.tensorrt.names import label
 from isthmus.ir.graph import Graph, Node
 
 _MOVES = ("const", "cast")
 """What stands at the edges of f32 computation, and computes nothing."""
 
 
-def labels_in_f32(definition: Any, float32: Any, nodes: Sequence[Node | None]) -> list[str]:
-    """The labels of nodes with f32 among the tensors that their layers make, each once."""
+def ops_in_f32(definition: Any, float32: Any, nodes: Sequence[Node | None], graph: Graph) -> Counter[str]:
+    """Op -> how many nodes of the graph have f32 among the tensors that their layers make.
+
+    `nodes` are what the layers stand for, in the network's order. Nodes count as the composite that legalizing made
+    them of: those of one source location once, and without one those that follow each other.
+    """
     layers = map(definition.get_layer, range(definition.num_layers))
-    found = [
-        label(node)
+    wide = {
+        node
         for layer, node in zip(layers, nodes, strict=False)
         if node is not None and any(layer.get_output(i).dtype == float32 for i in range(layer.num_outputs))
-    ]
-    return list(dict.fromkeys(found))
-
-
-def counted(graph: Graph, labels: Collection[str]) -> Counter[str]:
-    """Op -> how many of its nodes compute in f32. Nodes count as the composite that legalizing made them of."""
-    wanted = frozenset(labels)
-    found = {
-        (_composite(node), label(node).removesuffix(f" {node.op.name}"))
-        for node in graph.walk()
-        if node.op.name not in _MOVES and label(node) in wanted
     }
-    return Counter(op for op, _ in found)
+    found: dict[Hashable, str] = {}
+    run, before = 0, ""
+    for node in graph.walk():
+        if node.op.name == "const":
+            continue
+        composite = _composite(node)
+        run, before = run + (composite != before), composite or ""
+        if node in wide and node.op.name not in _MOVES:
+            place = (composite, node.loc or run) if composite else node
+            found[place] = composite or node.op.name
+    return Counter(found.values())
 
 
-def _composite(node: Node) -> str:
-    made = [step.removeprefix("decompose ") for step in node.origin if step.startswith("decompose ")]
-    return made[0] if made else node.op.name
+def _composite(node: Node) -> str | None:
+    """The op that a node was made of, if any."""
+    return next((step.removeprefix("decompose ") for step in node.origin if step.startswith("decompose ")), None)

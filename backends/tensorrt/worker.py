@@ -11,18 +11,21 @@ from typing import Any
 
 from isthmus.backends.child import Tell
 from isthmus.backends.tensorrt.attribution import layers_in, named_layers
+from isthmus.backends.tensorrt.device import gpu_arch
 from isthmus.backends.tensorrt.library import Library, library
 from isthmus.backends.tensorrt.messages import Messages
 from isthmus.backends.tensorrt.monitor import Phases, monitor
 from isthmus.backends.tensorrt.options import TensorRTOptions
 from isthmus.backends.tensorrt.profiles import ShapeProfile, ShapeRange
-from isthmus.backends.tensorrt.widened import labels_in_f32
+from isthmus.backends.tensorrt.widened import ops_in_f32
 from isthmus.backends.tensorrt.write import write_network
 from isthmus.ir import textfile
 from isthmus.ir.errors import BackendFailed, BadArgument
 
 GRAPH, REQUEST, ENGINE = "graph.isth", "request.json", "built.engine"
 """What lies in the folder: the legalized graph, how to build it, and afterwards the engine."""
+
+_MOST_THREADS = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def build(folder: Path, tell: Tell) -> None:
     """Leave the engine in `ENGINE` and tell its `Facts`. Raises BackendFailed, BadArgument."""
     request = Request.read(folder / REQUEST)
     lib = library()
-    messages = Messages()
+    messages = Messages(without_gpu=not gpu_arch())
 
     def heard(severity: str, text: str) -> None:
         print(f"{severity}: {text}", file=sys.stderr, flush=True)
@@ -65,10 +68,11 @@ def build(folder: Path, tell: Tell) -> None:
     logger = lib.logger(heard)
     builder = lib.module.Builder(logger)
     if request.threads is not None:
-        builder.max_threads = request.threads
-    network = write_network(lib, builder, textfile.load(folder / GRAPH), messages)
+        builder.max_threads = min(request.threads, _MOST_THREADS)
+    graph = textfile.load(folder / GRAPH)
+    network = write_network(lib, builder, graph, messages)
     definition = network.definition
-    config = _config(lib, builder, request)
+    config = configuration(lib, builder, request)
     _add_profiles(builder, config, definition, request, messages)
     watched = monitor(lib.module, Phases(tell.step))
     config.progress_monitor = watched
@@ -78,18 +82,20 @@ def build(folder: Path, tell: Tell) -> None:
         raise _failure(messages, layers, definition.name)
     with open(folder / ENGINE, "wb") as file:
         file.write(memoryview(engine))
+    wide = ops_in_f32(definition, lib.module.DataType.FLOAT, network.names.nodes, graph)
     tell.found(
         {
             "inputs": [definition.get_input(i).name for i in range(definition.num_inputs)],
             "outputs": [definition.get_output(i).name for i in range(definition.num_outputs)],
             "layers": definition.num_layers,
-            "in_f32": labels_in_f32(definition, lib.module.DataType.FLOAT, network.names.nodes),
+            "in_f32": dict(wide.most_common()),
             "warnings": [_told(text, layers) for text in dict.fromkeys(messages.warnings)],
         }
     )
 
 
-def _config(lib: Library, builder: Any, request: Request) -> Any:
+def configuration(lib: Library, builder: Any, request: Request) -> Any:
+    """An `IBuilderConfig` as asked for, without profiles."""
     trt, options = lib.module, request.options
     config = builder.create_builder_config()
     config.builder_optimization_level = options.optimization_level
@@ -107,7 +113,7 @@ def _config(lib: Library, builder: Any, request: Request) -> Any:
 
 def _add_profiles(builder: Any, config: Any, definition: Any, request: Request, messages: Messages) -> None:
     inputs = [definition.get_input(i) for i in range(definition.num_inputs)]
-    values = request.options.values
+    values = {x.name: request.options.values[x.name] for x in inputs if x.name in request.options.values}
     shaping = [x for x in inputs if x.is_shape_tensor]
     if lacking := [x for x in shaping if x.name not in values]:
         raise _missing_values(lacking)
@@ -127,16 +133,21 @@ def _add_profiles(builder: Any, config: Any, definition: Any, request: Request, 
 
 
 def _missing_values(inputs: Sequence[Any]) -> BadArgument:
+    sides = ("1", "8", "32")
+
+    def count(x: Any) -> int:
+        return int(x.shape[0]) if len(x.shape) else 1
+
     def example(x: Any) -> str:
-        count = 1 if not len(x.shape) else int(x.shape[0])
-        return ", ".join(f"({', '.join([number] * count)}{',' * (count == 1)})" for number in ("1", "8", "32"))
+        return ", ".join(f"({', '.join([side] * count(x))}{',' * (count(x) == 1)})" for side in sides)
 
     names = ", ".join(repr(x.name) for x in inputs)
     ranges = ", ".join(f'"{x.name}": ({example(x)})' for x in inputs)
+    texts = ",".join(f"{x.name}:{'..'.join('x'.join([side] * count(x)) for side in sides)}" for x in inputs)
     return BadArgument(
         f"the elements of input {names} decide the shape of something, so TensorRT must know their range",
-        hint=f"give options=TensorRTOptions(values={{{ranges}}}), the least, optimal and largest elements,"
-        " or make the input a constant of the model",
+        hint=f"give options=TensorRTOptions(values={{{ranges}}}), the least, optimal and largest elements"
+        f" (on the command line: --option values={texts}), or make the input a constant of the model",
     )
 
 

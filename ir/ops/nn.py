@@ -188,14 +188,18 @@ def max_pool_with_indices(
     dilations: tuple[int, ...],
     ceil_mode: bool = False,
 ) -> tuple[Array, Array]:
-    """max_pool, and where each maximum stands in the row-major flattened x; of equals, the first."""
+    """max_pool, and where each maximum stands in the row-major flattened x; of equals, the first.
+
+    It is never padding, even where that ties with elements; -1 for a window of nothing else.
+    """
     view = _pool_windows(x, kernel, strides, pads, dilations, ceil_mode, _lowest(x))
     places = np.arange(x.size).reshape(x.shape)
-    indices = _pool_windows(places, kernel, strides, pads, dilations, ceil_mode, -1)
     flat = view.reshape(*view.shape[: x.ndim], -1)
-    found = np.argmax(np.where(indices.reshape(flat.shape) < 0, _lowest(x), flat), axis=-1)[..., None]
-    taken = np.take_along_axis(indices.reshape(flat.shape), found, -1)
-    return np.take_along_axis(flat, found, -1)[..., 0], taken[..., 0]
+    indices = _pool_windows(places, kernel, strides, pads, dilations, ceil_mode, -1).reshape(flat.shape)
+    greatest = np.max(flat, axis=-1, keepdims=True)
+    is_greatest = (flat == greatest) | (flat != flat)  # the second is NaN
+    found = np.argmax(is_greatest & (indices >= 0), axis=-1)[..., None]
+    return np.take_along_axis(flat, found, -1)[..., 0], np.take_along_axis(indices, found, -1)[..., 0]
 
 
 @op(infer=_pool, precision=WIDE)

@@ -91,3 +91,9 @@ def test_an_interrupt_ends_the_child(folder: Path) -> None:
         run(f"{WORK}:sleep", folder, Interrupts())
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "pid").read_text()), 0)
+
+
+def test_without_an_interpreter_there_is_no_child(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(BackendFailed, match="interpreter"):
+        run(f"{WORK}:answer", folder, Silent())

@@ -13,6 +13,7 @@ from tests.benchmarks import (
     bench_scale,
     bench_tensorflow,
     bench_tensorrt,
+    bench_tensorrt_gpu,
     bench_torch,
     bench_torchscript,
 )
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "torchscript": bench_torchscript,
     "tensorflow": bench_tensorflow,
     "tensorrt": bench_tensorrt,
+    "tensorrt_gpu": bench_tensorrt_gpu,
 }
 
 

@@ -32,6 +32,8 @@ class FakeDevice:
         """Address -> memory that was allocated and not freed."""
         self.uploads: list[int] = []
         """The sizes of the copies from the host, in bytes."""
+        self.order: list[str] = []
+        """What was done before and after the work of other streams."""
         self.copies: list[int] = []
         self._room = room
         self._queue: list[Callable[[], None]] = []
@@ -82,6 +84,14 @@ class FakeDevice:
 
     def enqueue(self, work: Callable[[], object]) -> None:
         self._queue.append(lambda: (work(), None)[1])
+
+    def follow(self, stream: int) -> None:
+        self.check_current()
+        self.enqueue(lambda: self.order.append(f"after {stream}"))
+
+    def lead(self, stream: int) -> None:
+        self.check_current()
+        self.enqueue(lambda: self.order.append(f"before {stream}"))
 
     def synchronize(self) -> None:
         self.check_current()

@@ -18,17 +18,41 @@ def _no_results(node: Node) -> str | None:
     return None if node.results else "a node without results has no place in a network"
 
 
-def _uneven(node: Node) -> str | None:
+def _unfit_if(node: Node) -> str | None:
     then, other = (node.regions[name].outputs for name in ("then", "else"))
     for a, b in zip(then, other, strict=True):
         if a.shape != b.shape:
             return f"both branches must give equal sizes to the engine, and give {a.type} and {b.type}"
+    inner = [each for region in node.regions.values() for each in region.walk()]
+    if any(each.op.name == "if" and _is_resized(each) and _holds(each, _LOOPS) for each in inner):
+        return "the engine takes no loop in a branch within another branch where sizes vary"
+    if any(each.op.name in _LOOPS and _holds(each, ("if",)) for each in inner):
+        return "the engine takes no branches in a loop within another branch"
     return _no_results(node)
 
 
-@emits("if", unless=_uneven)
+_LOOPS = ("loop", "scan")
+
+
+def _is_resized(node: Node) -> bool:
+    """Whether the engine learns the sizes of some results at run time only."""
+    return not all(result.type.is_static for result in node.results)
+
+
+def _holds(node: Node, ops: Sequence[str]) -> bool:
+    return any(each.op.name in ops for region in node.regions.values() for each in region.walk())
+
+
+@emits("if", unless=_unfit_if)
 def if_(n: Network, condition: Handle, *captures: Handle) -> list[Handle]:
-    """Both branches take every capture; the engine computes what the branch that is taken needs."""
+    """Both branches take every capture; the engine computes what the branch that is taken needs.
+
+    It does not build a conditional within another one if results vary in size: there both branches are computed, and
+    one is selected.
+    """
+    if n.is_conditional and _is_resized(n.node):
+        branches = (_write(n, n.node.regions[name], captures) for name in ("then", "else"))
+        return [n.select(condition, *pair) for pair in zip(*branches, strict=True)]
     conditional = n.definition.add_if_conditional()
     conditional.set_condition(condition)
 
@@ -36,8 +60,17 @@ def if_(n: Network, condition: Handle, *captures: Handle) -> list[Handle]:
         return n.of(conditional.add_input(x))
 
     entered = [enter(x) for x in captures]
-    then, other = (_write(n, n.node.regions[name], entered, enter) for name in ("then", "else"))
+    then, other = (_apart(n, _write(n, n.node.regions[name], entered, enter)) for name in ("then", "else"))
     return [n.of(conditional.add_output(a, b)) for a, b in zip(then, other, strict=True)]
+
+
+def _apart(n: Network, results: Sequence[Handle]) -> list[Handle]:
+    """Results of a branch, each a tensor of its own: the engine takes none twice."""
+    found: list[Handle] = []
+    for each in results:
+        twice = any(each is other for other in found)
+        found.append(n.of(n.definition.add_identity(each)) if twice else each)
+    return found
 
 
 _LONGEST = 1 << 16
@@ -83,7 +116,7 @@ def loop(n: Network, trip_count: Handle | None, condition: Handle | None, *xs: H
     """
     body = n.node.regions["body"]
     written = n.definition.add_loop()
-    limit = None if trip_count is None else n.cast(trip_count, I64)
+    limit = None if trip_count is None else _limit(n, trip_count)
     index = _recurrence(n, written, n.scalar(0))
     states = [_recurrence(n, written, x) for x in xs[:carried]]
     inner = [n.output(layer, 0) for layer in (index, *states)]
@@ -103,6 +136,14 @@ def loop(n: Network, trip_count: Handle | None, condition: Handle | None, *xs: H
     last = [_last(n, written, layer) for layer in states]
     stacks = [_stack(n, written, each, limit) for each in results[carried:]]
     return last + (stacks if count is None else _cut(n, stacks, _last(n, written, count)))
+
+
+def _limit(n: Network, trip_count: Handle) -> Handle:
+    """A trip count as the engine takes it: a negative one means none."""
+    value = n.node.operands[0]
+    if value is not None and value.array is not None:
+        return n.scalar(max(int(value.array), 0))
+    return n.elementwise("MAX", n.cast(trip_count, I64), n.scalar(0))
 
 
 def _end_by_condition(
@@ -184,5 +225,5 @@ def _always(condition: Value | None) -> bool:
 def _write(n: Network, region: Any, inputs: Sequence[Handle], enter: Any = None) -> list[Handle]:
     from isthmus.backends.tensorrt.write import write_nodes
 
-    with n.region(enter or (lambda size: size)):
+    with n.region(enter):
         return write_nodes(n, region, inputs)

@@ -12,7 +12,7 @@ from isthmus.backends.tensorrt.emit.shape import window
 from isthmus.backends.tensorrt.network import Handle, Network
 from isthmus.backends.tensorrt.tensors import contiguous, weights_over
 from isthmus.ir.graph import Node
-from isthmus.ir.types import Array, DType
+from isthmus.ir.types import BF16, F32, Array, DType
 
 Ints: TypeAlias = tuple[int, ...]
 Pads: TypeAlias = tuple[tuple[int, int], ...]
@@ -43,7 +43,9 @@ def conv(
 ) -> Handle:
     """Plain or grouped; weights and bias that are constant are the layer's own."""
     maps = n.node.result.shape[1]
-    layer = _layer(n, n.definition.add_convolution_nd, x, maps, (weight, bias), strides, pads, dilations, groups)
+    layer = _layer(
+        n, n.definition.add_convolution_nd, x, maps, (weight, bias), strides, pads, dilations, groups, dtype=n.x.dtype
+    )
     return flattened(n, n.of(layer), n.x.rank)
 
 
@@ -69,25 +71,38 @@ def conv_transpose(
 ) -> Handle:
     """The engine's deconvolution cuts less off for what is added at the end; what goes beyond that is only bias.
 
-    Where it would have to stride and dilate at once, weights hold the gaps as zeros.
+    Where it would have to stride and dilate at once, weights hold the gaps as zeros. It has no kernel for bf16, which
+    is computed in f32.
     """
+    given = n.x.dtype
+    dtype = F32 if given == BF16 else given
     maps = n.node.result.shape[1]
     beyond = [max(extra - high, 0) for extra, (_, high) in zip(output_padding, pads, strict=True)]
     cut = tuple((low, max(high - extra, 0)) for extra, (low, high) in zip(output_padding, pads, strict=True))
     own = None if any(beyond) else bias
     fill_gaps = max(strides) > 1 and max(dilations) > 1
     layer = _layer(
-        n, n.definition.add_deconvolution_nd, x, maps, (weight, own), strides, cut, dilations, groups, fill_gaps
+        n,
+        n.definition.add_deconvolution_nd,
+        n.cast(x, dtype),
+        maps,
+        (weight, own),
+        strides,
+        cut,
+        dilations,
+        groups,
+        dtype=dtype,
+        fill_gaps=fill_gaps,
     )
     result = flattened(n, n.of(layer), n.x.rank)
     if not any(beyond):
-        return result
+        return n.cast(result, given)
     axes = [axis for axis, more in enumerate(beyond, 2) if more]
     sizes = [n.node.result.shape[axis] for axis in axes]
     result = window(n, result, axes, [0] * len(axes), sizes, mode="FILL")
-    if bias is None:
-        return result
-    return n.elementwise("SUM", result, n.reshape(bias, (1, maps, *[1] * (n.x.rank - 2))))
+    if bias is not None:
+        result = n.elementwise("SUM", result, n.reshape(n.cast(bias, dtype), (1, maps, *[1] * (n.x.rank - 2))))
+    return n.cast(result, given)
 
 
 def raised(n: Network, x: Handle, rank: int) -> Handle:
@@ -118,9 +133,14 @@ def _layer(
     pads: Pads,
     dilations: Ints,
     groups: int,
+    *,
+    dtype: DType,
     fill_gaps: bool = False,
 ) -> Any:
-    """A convolution or deconvolution whose parameters are weights where they are constant, else further inputs."""
+    """A convolution or deconvolution whose parameters are weights where they are constant, else further inputs.
+
+    Parameters are brought to `dtype`, which is that of x.
+    """
     alone = len(strides) == 1
     value, *rest = n.node.inputs[1:]
     kernel = [*[1] * alone, *(d for d in value.shape[2:] if isinstance(d, int))]
@@ -132,17 +152,17 @@ def _layer(
     if not isinstance(n.x.shape[1], int):
         inputs = value.shape[0] if n.node.op.name == "conv_transpose" else value.shape[1] * groups
         x = n.reshape(x, (n.x.shape[0], inputs, *n.x.shape[2:]))
-    own = None if array is None else _weights(n, array, value.dtype)
+    own = None if array is None else _weights(n, array, dtype)
     own_bias = None
     if bias is not None and rest[0].array is not None:
-        own_bias = _weights(n, rest[0].array, rest[0].dtype)
+        own_bias = _weights(n, rest[0].array, dtype)
     layer = n.layer(add(raised(n, x, n.x.rank), maps, n.trt.Dims(kernel), own or n.trt.Weights()))
     if own is None:
-        layer.set_input(1, raised(n, weight, n.x.rank))
+        layer.set_input(1, raised(n, n.cast(weight, dtype), n.x.rank))
     if own_bias is not None:
         layer.bias = own_bias
     elif bias is not None:
-        layer.set_input(2, bias)
+        layer.set_input(2, n.cast(bias, dtype))
     place_windows(n, layer, strides, pads)
     layer.dilation_nd = n.trt.Dims([*[1] * alone, *dilations])
     layer.num_groups = groups
@@ -158,7 +178,7 @@ def _gapped(weight: Array, dilations: Ints) -> Array:
 
 
 def _weights(n: Network, array: Array, dtype: DType) -> Any:
-    """`Weights` over an array's own memory."""
-    kept = contiguous(array)
+    """`Weights` over an array's own memory, or over a copy in another element type."""
+    kept = contiguous(array.astype(dtype.numpy, copy=False))
     n.kept.append(kept)
     return weights_over(n.trt, kept, dtype)

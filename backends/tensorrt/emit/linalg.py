@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isthmus.backends.emitter import emits
+from isthmus.backends.tensorrt.limits import MAX_RANK
 from isthmus.backends.tensorrt.network import Handle, Network, rank_of
 from isthmus.ir.dim import Shape, product
 from isthmus.ir.graph import Node
@@ -10,9 +11,13 @@ from isthmus.ir.graph import Node
 
 def _no_product(node: Node) -> str | None:
     dtype = node.inputs[0].dtype
-    if dtype.is_float or dtype.bits >= 32:
+    if dtype.is_float:
         return None
-    return f"the engine multiplies no matrices of {dtype}, and adds none up"
+    if dtype.bits < 32:
+        return f"the engine multiplies no matrices of {dtype}, and adds none up"
+    if min(x.rank for x in node.inputs) > 1 and max(x.rank for x in node.inputs) >= MAX_RANK:
+        return f"the engine multiplies matrices of {dtype} along one more axis, and takes {MAX_RANK} at most"
+    return None
 
 
 @emits("matmul", unless=_no_product)

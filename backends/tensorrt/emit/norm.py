@@ -10,9 +10,10 @@ from isthmus.backends.emitter import emits, lacks
 from isthmus.backends.tensorrt.emit.shape import window
 from isthmus.backends.tensorrt.network import Handle, Network
 from isthmus.backends.tensorrt.tensors import weights_over
+from isthmus.backends.tensorrt.wide import in_f32
 from isthmus.ir.dim import Shape
 from isthmus.ir.graph import Node
-from isthmus.ir.types import Array
+from isthmus.ir.types import F32, Array, DType
 
 
 def _computed_statistics(node: Node) -> str | None:
@@ -28,15 +29,33 @@ def _computed_statistics(node: Node) -> str | None:
 def batch_norm(
     n: Network, x: Handle, scale: Handle, bias: Handle, mean: Handle, variance: Handle, *, epsilon: float
 ) -> Handle:
-    """One product and one sum by channel, worked out in f64 from the statistics."""
+    """One product and one sum by channel, worked out in f64 from the statistics; in f32 where they leave the type,
+    or the sum would cancel what the type has rounded away.
+    """
     s, b, m, v = (_f64(value.array) for value in n.node.inputs[1:])
     factor = s / np.sqrt(v + epsilon)
-    dtype = n.x.dtype
-    kept = [np.ascontiguousarray(each.astype(dtype.numpy)) for each in (b - m * factor, factor)]
+    shift = b - m * factor
+    dtype = n.x.dtype if _is_held(n.x.dtype, factor, shift, np.maximum(np.abs(s), np.abs(b))) else F32
+    kept = [np.ascontiguousarray(each.astype(dtype.numpy)) for each in (shift, factor)]
     n.kept.extend(kept)
-    shift, by = (weights_over(n.trt, each, dtype) for each in kept)
-    mode = n.trt.ScaleMode.CHANNEL
-    return n.of(n.definition.add_scale_nd(x, mode, shift, by, n.trt.Weights(n.type(dtype)), 1))
+    added, by = (weights_over(n.trt, each, dtype) for each in kept)
+    mode, power = n.trt.ScaleMode.CHANNEL, n.trt.Weights(n.type(dtype))
+    scaled = n.of(n.definition.add_scale_nd(n.cast(x, dtype), mode, added, by, power, 1))
+    return n.cast(scaled, n.x.dtype)
+
+
+_LARGEST_SHIFT = 4
+"""How many times what comes out a shift may be: the digits that a larger one lacks would show there."""
+
+
+def _is_held(dtype: DType, factor: Array, shift: Array, size: Array) -> bool:
+    """Whether an element type holds what channels are multiplied by and shifted by, for results of about a size."""
+    if dtype.bits >= 32:
+        return True
+    with np.errstate(over="ignore"):
+        held = [each.astype(dtype.numpy).astype(np.float64) for each in (factor, shift)]
+    near = [np.allclose(got, want, rtol=0.01, atol=0) for got, want in zip(held, (factor, shift), strict=True)]
+    return all(near) and bool(np.all(np.abs(shift) <= _LARGEST_SHIFT * size))
 
 
 def _f64(array: Array | None) -> Array:
@@ -128,15 +147,20 @@ def _square(shape: Sequence[object]) -> Shape:
 
 
 def _lrn_of_slices(n: Network, x: Handle, size: int, alpha: float, beta: float, bias: float) -> Handle:
-    squares = n.elementwise("PROD", x, x)
+    """Squares leave a narrow type: they are f32."""
     before = (size - 1) // 2
     channels = n.x.shape[1]
-    total = squares
-    for offset in range(-before, size - before):
-        if offset:
-            total = n.elementwise("SUM", total, window(n, squares, (1,), (offset,), (channels,), mode="FILL"))
-    spread = n.elementwise("SUM", n.elementwise("PROD", total, n.like(alpha / size)), n.like(bias))
-    return n.elementwise("DIV", x, n.elementwise("POW", spread, n.like(beta)))
+
+    def write(x: Handle) -> Handle:
+        squares = n.elementwise("PROD", x, x)
+        total = squares
+        for offset in range(-before, size - before):
+            if offset:
+                total = n.elementwise("SUM", total, window(n, squares, (1,), (offset,), (channels,), mode="FILL"))
+        spread = n.elementwise("SUM", n.elementwise("PROD", total, n.number(alpha / size, x)), n.number(bias, x))
+        return n.elementwise("DIV", x, n.elementwise("POW", spread, n.number(beta, x)))
+
+    return in_f32(n, write, x)
 
 
 MISSING = lacks(rms_norm="the engine has none of its own; it finds it in its primitive form")

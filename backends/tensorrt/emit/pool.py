@@ -15,7 +15,8 @@ from isthmus.backends.emitter import emits
 from isthmus.backends.tensorrt.emit.conv import Ints, Pads, flattened, place_windows, raised
 from isthmus.backends.tensorrt.emit.shape import window
 from isthmus.backends.tensorrt.network import Handle, Network
-from isthmus.backends.tensorrt.tensors import weights_over
+from isthmus.backends.tensorrt.tensors import dtype_named, weights_over
+from isthmus.backends.tensorrt.wide import in_f32
 from isthmus.ir.dim import Dim, Shape
 from isthmus.ir.graph import Node
 from isthmus.ir.ops.window import ceil_padding, padded, windows
@@ -67,26 +68,39 @@ def _symbolic_image(node: Node) -> str | None:
 def max_pool_with_indices(
     n: Network, x: Handle, *, kernel: Ints, strides: Ints, pads: Pads, dilations: Ints, ceil_mode: bool
 ) -> list[Handle]:
-    """The first greatest of all taps, and the place of that tap; NaN is greater than any number, as in numpy."""
+    """The first greatest of all taps, and the place of that tap; NaN is greater than any number, as in numpy.
+
+    Padding holds the least number, which elements may equal: the first of them wins all the same.
+    """
     sizes = [d for d in n.x.shape[1:] if isinstance(d, int)]
     out = [d for d in n.node.results[0].shape[2:] if isinstance(d, int)]
     best: Handle = None
     place: Handle = None
+    seen = np.zeros((1, 1, *out), np.bool_)
     taps = _taps(n, x, n.scalar(_lowest(n.x.dtype), n.x.dtype), kernel, strides, pads, dilations)
     for at, tap in zip(np.ndindex(*kernel), taps, strict=True):
-        here = n.constant(_places(sizes[1:], out, at, strides, pads, dilations))
+        places, inside = _places(sizes[1:], out, at, strides, pads, dilations)
+        here, first = n.constant(places), inside & ~seen
         if best is None:
             best, place = tap, here
-            continue
-        wins = n.elementwise("GREATER", tap, best)
-        if n.x.dtype.is_float:
-            numbers = (n.elementwise("EQUAL", each, each) for each in (tap, best))
-            tap_is_number, best_is_number = numbers
-            first_nan = n.elementwise("AND", n.unary("NOT", tap_is_number), best_is_number)
-            wins = n.elementwise("OR", wins, first_nan)
-        best, place = n.select(wins, tap, best), n.select(wins, here, place)
+        else:
+            wins = _wins(n, tap, best)
+            if first.any():
+                wins = n.elementwise("OR", wins, n.constant(first))
+            best, place = n.select(wins, tap, best), n.select(wins, here, place)
+        seen |= inside
     planes = n.elementwise("PROD", _planes(n, sizes[0]), n.scalar(prod(sizes[1:]), I64, n.x.rank))
-    return [best, n.elementwise("SUM", place, planes)]
+    indices = n.elementwise("SUM", place, planes)
+    return [best, indices if seen.all() else n.select(n.constant(seen), indices, n.scalar(-1, I64, n.x.rank))]
+
+
+def _wins(n: Network, tap: Handle, best: Handle) -> Handle:
+    """Whether a tap is greater than all before, or the first NaN."""
+    greater = n.elementwise("GREATER", tap, best)
+    if not n.x.dtype.is_float:
+        return greater
+    tap_is_number, best_is_number = (n.elementwise("EQUAL", each, each) for each in (tap, best))
+    return n.elementwise("OR", greater, n.elementwise("AND", n.unary("NOT", tap_is_number), best_is_number))
 
 
 def _planes(n: Network, channels: int) -> Handle:
@@ -101,17 +115,22 @@ def _planes(n: Network, channels: int) -> Handle:
 
 def _places(
     sizes: Sequence[int], out: Sequence[int], at: Ints, strides: Ints, pads: Pads, dilations: Ints
-) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Where in a row-major plane of `sizes` the tap `at` of each window lies: [1, 1, *out]."""
+) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.int64]], np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+    """Where in a row-major plane of `sizes` the tap `at` of each window lies, and whether that is in the image.
+
+    Both are [1, 1, *out].
+    """
     axes = [
         np.arange(count) * stride - low + tap * dilation
         for count, stride, (low, _), tap, dilation in zip(out, strides, pads, at, dilations, strict=True)
     ]
     flat = np.zeros((1,) * len(sizes), np.int64)
+    inside = np.ones((1,) * len(sizes), np.bool_)
     for axis, (positions, size) in enumerate(zip(axes, sizes, strict=True)):
-        shape = [-1 if i == axis else 1 for i in range(len(sizes))]
-        flat = flat * size + positions.reshape(shape)
-    return flat[None, None]
+        along = positions.reshape([-1 if i == axis else 1 for i in range(len(sizes))])
+        flat = flat * size + along
+        inside = inside & (along >= 0) & (along < size)
+    return flat[None, None], inside[None, None]
 
 
 def _not_average_poolable(node: Node) -> str | None:
@@ -160,9 +179,10 @@ def _equally_weighted(n: Network, x: Handle) -> tuple[Handle, Pads, int]:
     grown = tuple(ceil_padding(*each) for each in zip(sizes, out, kernel, strides, pads, dilations, strict=True))
     alone = len(kernel) == 1
     whole = 1 << (prod(kernel) - 1).bit_length()
-    weight = np.full((channels, 1, *[1] * alone, *kernel), 1 / whole).astype(n.x.dtype.numpy)
+    dtype = dtype_named(n.trt, x.dtype)
+    weight = np.full((channels, 1, *[1] * alone, *kernel), 1 / whole).astype(dtype.numpy)
     n.kept.append(weight)
-    own = weights_over(n.trt, weight, n.x.dtype)
+    own = weights_over(n.trt, weight, dtype)
     operand = raised(n, x, n.x.rank)
     layer = n.layer(n.definition.add_convolution_nd(operand, channels, n.trt.Dims(weight.shape[2:]), own))
     place_windows(n, layer, strides, grown)
@@ -180,16 +200,22 @@ def _not_lp_poolable(node: Node) -> str | None:
 def lp_pool(
     n: Network, x: Handle, *, kernel: Ints, strides: Ints, pads: Pads, dilations: Ints, ceil_mode: bool, p: int
 ) -> Handle:
-    """The p-th root of a part of the sum of p-th powers, times what it is a part of."""
+    """The p-th root of a part of the sum of p-th powers, times what it is a part of. Powers above the first leave a
+    narrow type: they are f32.
+    """
     own = _own_windows(n.node)
-    size = n.unary("ABS", x)
-    powers = size if p == 1 else n.elementwise("POW", size, n.like(p))
-    if own is not None and not own.round_up:
-        part, whole = _pooled(n, powers, "AVERAGE", own, counts_padding=True), prod(kernel)
-    else:
-        part, _, whole = _equally_weighted(n, powers)
-    total = n.elementwise("PROD", part, n.like(whole))
-    return total if p == 1 else n.elementwise("POW", total, n.like(1 / p))
+
+    def write(x: Handle) -> Handle:
+        size = n.unary("ABS", x)
+        powers = size if p == 1 else n.elementwise("POW", size, n.number(p, x))
+        if own is not None and not own.round_up:
+            part, whole = _pooled(n, powers, "AVERAGE", own, counts_padding=True), prod(kernel)
+        else:
+            part, _, whole = _equally_weighted(n, powers)
+        total = n.elementwise("PROD", part, n.number(whole, x))
+        return total if p == 1 else n.elementwise("POW", total, n.number(1 / p, x))
+
+    return write(x) if p == 1 else in_f32(n, write, x)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,14 +17,17 @@ from isthmus.backends.child import Crashed, Tell
 from isthmus.backends.store import Store
 from isthmus.backends.tensorrt import builder as building
 from isthmus.backends.tensorrt import worker
+from isthmus.backends.tensorrt.arch import choose, warning
 from isthmus.backends.tensorrt.attribution import last_named, layers_in
 from isthmus.backends.tensorrt.device import gpu_arch
 from isthmus.backends.tensorrt.library import library
+from isthmus.backends.tensorrt.messages import Messages
 from isthmus.backends.tensorrt.monitor import PARTS, Phases
 from isthmus.backends.tensorrt.options import TensorRTOptions
 from isthmus.backends.tensorrt.profiles import ShapeRange
 from isthmus.backends.tensorrt.worker import Request
 from isthmus.ir.errors import BackendFailed, BackendMissing, BadArgument, DeviceUnavailable
+from isthmus.ir.types import F32, TensorType
 
 TEXT = """
 graph @net(%x: f32[N, 4]) where N: 1..8 {
@@ -79,6 +84,15 @@ def test_the_report_says_what_was_built() -> None:
     assert json.loads(json.dumps(program.report.as_dict()))["engine"] == info
 
 
+def test_unnamed_nodes_are_counted_too() -> None:
+    b = isthmus.Builder(isthmus.Graph("g"))
+    x = b.graph.add_input(TensorType(F32, (3, 8)), "x")
+    w = b.const(np.eye(8, dtype=np.float32) / 2)
+    b.graph.set_outputs([b.matmul(b.expm1(b.matmul(x, w)), w)], ["y"])
+    program = isthmus.compile(b.graph, "cuda-sm89-fp16")
+    assert "1 x expm1" in program.report.engine["computed in f32"]
+
+
 @without_gpu
 def test_calls_say_what_is_missing() -> None:
     program = compiled()
@@ -115,6 +129,7 @@ graph @shaped(%x: f32[N, 4], %s: i64[2]) where N: 1..8 {
 def test_inputs_that_decide_shapes_need_ranges_of_elements() -> None:
     with pytest.raises(BadArgument, match="elements of input 's' decide the shape") as caught:
         compiled(SHAPED)
+    assert "--option values=s:1x1..8x8..32x32" in caught.value.hint
     assert 'TensorRTOptions(values={"s": ((1, 1), (8, 8), (32, 32))})' in caught.value.hint
     options = {"values": {"s": ((1, 4), (4, 8), (4, 8))}}
     assert compiled(SHAPED, options=options).report.engine["engine"]
@@ -124,6 +139,20 @@ def test_ranges_for_elements_that_decide_nothing_are_refused() -> None:
     text = "graph @g(%x: i64[4]) {\n  %y: i64[4] = neg(%x)\n  return %y\n}"
     with pytest.raises(BadArgument, match="values gives ranges for x, whose elements decide no shape"):
         compiled(text, options={"values": {"x": ((1,) * 4, (2,) * 4, (3,) * 4)}})
+
+
+def test_ranges_of_elements_go_to_the_part_that_has_the_input() -> None:
+    text = """
+graph @parts(%x: f32[4, 4], %s: i64[2], %i: i64[3], %t: f32[3]) {
+  %u: f32[u0, u1] = dynamic_reshape(%x, %s)
+  %q: f32[] = reduce_sum(%u) {axes = [0, 1], keepdims = false}
+  %e: f32[3] = scatter_elements(%t, %i, %t) {reduction = "add", axis = 0}
+  %w: f32[3] = add(%e, %q)
+  return %w
+}"""
+    program = compiled(text, fallback="reference", options={"values": {"s": ((1, 1), (4, 4), (8, 8))}})
+    assert program.report.placement is not None
+    assert [backend for backend, _ in program.report.placement.parts] == ["tensorrt", "reference", "tensorrt"]
 
 
 def test_what_the_builder_refuses_names_the_source_layer() -> None:
@@ -213,12 +242,12 @@ def trt_builder() -> Any:
 
 def test_options_reach_the_builder(trt_builder: Any) -> None:
     trt = library().module
-    plain = worker._config(library(), trt_builder, Request("sm89", TensorRTOptions(), [], None))
+    plain = worker.configuration(library(), trt_builder, Request("sm89", TensorRTOptions(), [], None))
     assert not plain.get_flag(trt.BuilderFlag.TF32)
     assert plain.get_flag(trt.BuilderFlag.STRICT_NANS)
     assert plain.get_compute_capability(0) == trt.ComputeCapability.SM89
     given = TensorRTOptions(workspace=1 << 20, optimization_level=1, tf32=True)
-    told = worker._config(library(), trt_builder, Request("", given, [], None))
+    told = worker.configuration(library(), trt_builder, Request("", given, [], None))
     assert told.get_flag(trt.BuilderFlag.TF32)
     assert told.builder_optimization_level == 1
     assert told.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE) == 1 << 20
@@ -278,6 +307,57 @@ def test_engines_without_their_facts_are_built_again(tmp_path: Path) -> None:
     assert entry is not None
     store.keep(key, entry.file, {"inputs": 3})
     assert not is_found(compiled(cache_dir=tmp_path))
+
+
+def test_the_key_covers_all_code_that_computes_weights() -> None:
+    names = {path.name for path in building._sources()}
+    assert {"sampling.py", "window.py", "pool.py", "worker.py", "emitter.py"} <= names
+
+
+def test_a_tuned_engine_is_for_one_kind_of_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The full library times kernels on the GPU at hand: another of the same architecture gets another engine."""
+    monkeypatch.setattr(type(library()), "archs", property(lambda self: ()))
+    monkeypatch.setattr("isthmus.backends.tensorrt.arch.gpu_arch", lambda: "sm89")
+    keys = []
+    for name in ("NVIDIA L4", "NVIDIA L40S"):
+        monkeypatch.setattr("isthmus.backends.tensorrt.arch.gpu_name", lambda name=name: name)
+        keys.append([building._key({}, each) for each in choose(library(), "")])
+    assert keys[0] != keys[1]
+
+
+def test_a_gpu_that_is_not_served_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isthmus.backends.tensorrt.arch.gpu_arch", lambda: "sm90")
+    assert f"the GPU here is sm90, for which {library()} does not build" in warning(library(), "")
+    assert not warning(library(), "sm89")
+
+
+def test_noise_is_left_out_only_without_a_gpu() -> None:
+    text = "CUDA driver version is insufficient for CUDA runtime version"
+    for messages, said in ((Messages(without_gpu=True), "no reason"), (Messages(), text)):
+        messages("error", text)
+        assert messages.failure("no reason").reason == said
+
+
+def test_a_package_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "tensorrt_of_somebody.py").write_text("raise OSError('libnvinfer.so.10: cannot open')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("isthmus.backends.tensorrt.library.MODULES", ("tensorrt_of_somebody",))
+    library.cache_clear()
+    try:
+        with pytest.raises(BackendMissing, match=r"does not load: libnvinfer.so.10"):
+            compiled()
+    finally:
+        library.cache_clear()
+
+
+@without_gpu
+def test_without_a_gpu_the_package_that_builds_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="10.9"))
+    library.cache_clear()
+    try:
+        assert library().name == "tensorrt_rtx"
+    finally:
+        library.cache_clear()
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isthmus.backends.tensorrt.device import Gpu, gpu_arch
+from isthmus.backends.tensorrt.device import Gpu, gpu_arch, gpu_name
 from isthmus.ir.errors import BackendFailed, DeviceUnavailable
 
 OUT_OF_MEMORY, NO_DEVICE = 2, 100
@@ -22,6 +22,8 @@ class FakeDriver:
         self.gpus = gpus
         self.current: list[int] = []
         self.memory: dict[int, Any] = {}
+        self.order: list[str] = []
+        """What was asked of events."""
 
     def cuInit(self, flags: int) -> int:  # noqa: N802
         return 0 if self.gpus else NO_DEVICE
@@ -57,6 +59,22 @@ class FakeDriver:
 
     def cuStreamSynchronize(self, stream: Any) -> int:  # noqa: N802
         assert stream.value == 77
+        return 0
+
+    def cuEventCreate(self, event: Any, flags: int) -> int:  # noqa: N802
+        event._obj.value = 33
+        return 0
+
+    def cuEventRecord(self, event: Any, stream: Any) -> int:  # noqa: N802
+        self.order.append(f"{event.value} after {stream.value}")
+        return 0
+
+    def cuStreamWaitEvent(self, stream: Any, event: Any, flags: int) -> int:  # noqa: N802
+        self.order.append(f"{stream.value} after {event.value}")
+        return 0
+
+    def cuEventDestroy_v2(self, event: Any) -> int:  # noqa: N802
+        self.order.append(f"{event.value} is gone")
         return 0
 
     def cuMemAlloc_v2(self, address: Any, size: Any) -> int:  # noqa: N802
@@ -96,15 +114,18 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
     """The driver that is found; what is known of the real one is forgotten meanwhile."""
     fake = FakeDriver()
     monkeypatch.setattr("ctypes.CDLL", lambda name: fake)
-    gpu_arch.cache_clear()
+    known = (gpu_arch, gpu_name)
+    for each in known:
+        each.cache_clear()
     yield fake
-    gpu_arch.cache_clear()
+    for each in known:
+        each.cache_clear()
 
 
 def test_the_gpu_is_named(driver: FakeDriver) -> None:
     gpu = Gpu()
     assert (gpu.name, gpu.arch, gpu.stream, gpu.dlpack) == ("a GPU", "sm120", 77, (2, 0))
-    assert gpu_arch() == "sm120"
+    assert (gpu_arch(), gpu_name()) == ("sm120", "a GPU")
     assert not driver.current
 
 
@@ -126,6 +147,17 @@ def test_bytes_go_there_and_back(driver: FakeDriver) -> None:
     assert not driver.current
 
 
+def test_streams_wait_for_each_other(driver: FakeDriver) -> None:
+    gpu = Gpu()
+    with gpu.current():
+        gpu.follow(5)
+        gpu.lead(5)
+    assert driver.order == [
+        *("33 after 5", "77 after 33", "33 is gone"),
+        *("33 after 77", "5 after 33", "33 is gone"),
+    ]
+
+
 def test_what_the_driver_refuses_is_told(driver: FakeDriver) -> None:
     gpu = Gpu()
     with pytest.raises(BackendFailed, match="cuMemAlloc_v2: out of memory"), gpu.current():
@@ -137,4 +169,4 @@ def test_a_driver_without_a_gpu(driver: FakeDriver) -> None:
     driver.gpus = 0
     with pytest.raises(DeviceUnavailable, match="shows no GPU: no CUDA-capable device"):
         Gpu()
-    assert gpu_arch() == ""
+    assert gpu_arch() == gpu_name() == ""

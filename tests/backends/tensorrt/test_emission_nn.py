@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 
 from isthmus.ir.evaluate import evaluate
-from isthmus.ir.types import BF16, F16, F32, I32, I64, Array, DType
+from isthmus.ir.types import BF16, F16, F32, I8, I32, I64, Array, DType
 from tests.support.opcases import Case, random_array
 from tests.support.tensorrt.bench import BACKEND, Bench, disagreement
-from tests.support.tensorrt.library import library_or_skip
-
-library_or_skip()
 
 WINDOW: dict[str, Any] = {"kernel": (3, 3), "strides": (2, 2), "pads": ((1, 1), (1, 0)), "dilations": (1, 1)}
 TURNED: dict[str, Any] = {"axes": (0, 1), "steps": (3, -3)}
@@ -174,3 +171,46 @@ def test_updates_known_to_meet_are_refused(op: str) -> None:
 )
 def test_nothing_and_scalars(bench: Bench, op: str, operands: tuple[Array, ...], attrs: dict[str, Any]) -> None:
     agrees(bench, Case(op, operands, attrs))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_bf16_transposed_convolutions_build(bench: Bench, bias: bool) -> None:
+    """The engine has no kernel for them: they are f32 inside."""
+    attrs = {**CONV, "output_padding": (0, 1)}
+    operands = [drawn(BF16, 1, 4, 5, 5), drawn(BF16, 4, 3, 2, 2, seed=1), drawn(BF16, 3, seed=2)]
+    agrees(bench, Case("conv_transpose", tuple(operands[: 2 + bias]), attrs, constant=frozenset({1})), "DECONVOLUTION")
+
+
+ALL: dict[str, Any] = {"kernel": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0)), "dilations": (1, 1)}
+
+
+@pytest.mark.parametrize("large", [300.0, 1e-4])
+def test_sums_of_squares_may_leave_f16(bench: Bench, large: float) -> None:
+    x = np.full((1, 4, 4, 4), large, np.float16)
+    agrees(bench, Case("lp_pool", (x,), {**ALL, "ceil_mode": False, "p": 2}))
+    agrees(bench, Case("lrn", (x,), {"size": 4, "alpha": 1e-4, "beta": 0.75, "bias": 1.0}))
+
+
+@pytest.mark.parametrize(("mean", "variance"), [(300, 1e-5), (0, 0), (20, 1)])
+def test_factors_of_channels_may_leave_f16(bench: Bench, mean: float, variance: float) -> None:
+    parameters = [np.full(2, each, np.float16) for each in (3, 0, mean, variance)]
+    x = np.full((1, 2, 3, 3), mean + 1, np.float16)
+    agrees(bench, Case("batch_norm", (x, *parameters), {"epsilon": 1e-5}, constant=frozenset({1, 2, 3, 4})))
+
+
+@pytest.mark.parametrize("dtype", [F32, I32, I8], ids=str)
+def test_padding_is_never_the_maximum(bench: Bench, dtype: DType) -> None:
+    least = -np.inf if dtype.is_float else np.iinfo(dtype.numpy).min
+    x = np.full((1, 2, 4, 4), least).astype(dtype.numpy)
+    x[0, 1, 2, 2] = 3
+    attrs = {"kernel": (3, 3), "strides": (3, 3), "pads": ((1, 1), (1, 1)), "dilations": (1, 1), "ceil_mode": False}
+    case = Case("max_pool_with_indices", (x,), attrs)
+    agrees(bench, case)
+    _, indices = evaluate(case.graph(), [x]).values()
+    assert indices.tolist() == [[[[0, 2], [8, 10]], [[16, 18], [24, 26]]]]
+
+
+def test_integer_matrices_have_one_axis_less() -> None:
+    x = drawn(I64, *(1,) * 6, 2, 2)
+    ((_, reason),) = BACKEND.unsupported(Case("matmul", (x, x)).graph())
+    assert "one more axis" in reason

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -12,22 +13,22 @@ from isthmus.ir import ops
 from isthmus.ir.builder import Builder
 from isthmus.ir.constant import Constant
 from isthmus.ir.dim import Dim, floordiv, maximum, mod, symbol
-from isthmus.ir.errors import UnsupportedByBackend
+from isthmus.ir.errors import BackendFailed, UnsupportedByBackend
 from isthmus.ir.evaluate import evaluate
 from isthmus.ir.graph import Graph, Loc, Value
 from isthmus.ir.types import BF16, BOOL, F16, F32, F64, I8, I32, I64, U8, Array, DType, TensorType
 from tests.support.opcases import cases_for
 from tests.support.tensorrt.bench import BACKEND, Bench, disagreement
-from tests.support.tensorrt.library import library_or_skip
 from tests.support.tensorrt.readback import tensors
+from tests.support.tensorrt.rows import narrowed
 
-library_or_skip()
 N = symbol("N", 1, 64)
 M = symbol("M", 1, 64)
 VECTOR = TensorType(F32, (3,))
 SCALAR = TensorType(F32, ())
 INDEX = TensorType(I64, ())
 FLAG = TensorType(BOOL, ())
+Branch: TypeAlias = Callable[[Builder, Sequence[Value]], Sequence[Value]]
 
 
 @pytest.fixture(scope="module")
@@ -209,22 +210,111 @@ def test_regions_nest(bench: Bench) -> None:
     check(bench, graph, ones(3), np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
 
 
+def branches(b: Builder, types: Sequence[TensorType], then: Branch, other: Branch) -> tuple[Graph, Graph]:
+    """The regions of an `if` whose captures have these types."""
+    found = []
+    for write in (then, other):
+        inner, values = b.region(*types)
+        results = write(inner, values)
+        inner.graph.set_outputs(results, [f"y{i}" for i in range(len(results))])
+        found.append(inner.graph)
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_branch_may_return_one_value_twice(bench: Bench, taken: bool) -> None:
+    graph = Graph()
+    condition, x = graph.add_input(FLAG, "c"), graph.add_input(VECTOR, "x")
+    b = Builder(graph)
+
+    def twice(inner: Builder, values: Sequence[Value]) -> list[Value]:
+        return [inner.exp(values[0])] * 2
+
+    then, other = branches(b, [VECTOR], twice, lambda inner, values: [values[0], values[0]])
+    graph.set_outputs(list(b.if_(condition, x, then=then, else_=other)), ["a", "b"])
+    check(bench, graph, np.array(taken), ones(3))
+
+
+def choosing(b: Builder, type: TensorType, positive: Branch, condition: Value, x: Value) -> Sequence[Value]:
+    """Within a branch: `positive` or the negative, as a condition says."""
+    then, other = branches(b, [type], positive, lambda inner, values: [inner.neg(values[0])])
+    return b.if_(condition, x, then=then, else_=other)
+
+
+@pytest.mark.parametrize("outer", [True, False])
+@pytest.mark.parametrize("inner", [True, False])
+def test_branches_nest_where_sizes_vary(bench: Bench, outer: bool, inner: bool) -> None:
+    rows = TensorType(F32, (N, 3))
+    graph = Graph()
+    conditions, x = [graph.add_input(FLAG, name) for name in "cd"], graph.add_input(rows, "x")
+    b = Builder(graph)
+    then, other = branches(
+        b,
+        [FLAG, rows],
+        lambda within, v: choosing(within, rows, lambda deep, w: [deep.exp(w[0])], *v),
+        lambda within, v: [within.abs(v[1])],
+    )
+    graph.set_outputs(list(b.if_(conditions[0], conditions[1], x, then=then, else_=other)), ["y"])
+    check(bench, graph, np.array(outer), np.array(inner), -2 * ones(4, 3))
+
+
+def test_branches_and_loops_that_the_engine_does_not_nest_are_refused() -> None:
+    def looped(b: Builder, values: Sequence[Value]) -> Sequence[Value]:
+        body, (_, state) = b.region(INDEX, values[0].type)
+        body.graph.set_outputs([body.const(True), body.add(state, state)], ["more", "state"])
+        return b.loop(b.const(np.array(2)), None, values[0], body=body.graph, carried=1)
+
+    rows = TensorType(F32, (N, 3))
+    graph = Graph()
+    conditions, x = [graph.add_input(FLAG, name) for name in "cd"], graph.add_input(rows, "x")
+    b = Builder(graph)
+    then, other = branches(
+        b, [FLAG, rows], lambda within, v: choosing(within, rows, looped, *v), lambda within, v: [within.abs(v[1])]
+    )
+    graph.set_outputs(list(b.if_(conditions[0], conditions[1], x, then=then, else_=other)), ["y"])
+    assert "no loop in a branch within another branch" in refusal(graph)
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_a_negative_trip_count_is_none(bench: Bench, constant: bool) -> None:
+    graph = Graph()
+    x = graph.add_input(SCALAR, "x")
+    b = Builder(graph)
+    trips = b.const(np.array(-2)) if constant else graph.add_input(INDEX, "n")
+    body, (_, state) = b.region(INDEX, SCALAR)
+    body.graph.set_outputs([body.const(True), body.add(state, 1.0), state], ["more", "state", "seen"])
+    graph.set_outputs(list(b.loop(trips, None, x, body=body.graph, carried=1)), ["last", "seen"])
+    last, seen = check(bench, graph, *([np.array(5, np.float32)] + [np.array(-2)] * (not constant)))
+    assert last == 5
+    assert not seen.size
+
+
 # -- element types --------------------------------------------------------------------------------
 
-_WIDE = {"expm1", "log1p", "celu", "cumsum", "mod", "fmod", "atan2", "quantize", "dequantize"}
-"""Ops that lose digits when each of their layers rounds: they are computed in f32 and rounded once."""
+_WIDE = {
+    **dict.fromkeys(
+        ("expm1", "log1p", "celu", "cumsum", "mod", "fmod", "atan2", "quantize", "dequantize"), (F16, BF16)
+    ),
+    **dict.fromkeys(("lp_pool", "lrn"), (F16, BF16)),
+    "batch_norm": (F16, BF16),
+    "conv_transpose": (BF16,),
+}
+"""Ops and the types in which some of them are f32: those that lose digits when each of their layers rounds, those whose
+squares leave the type, channels scaled by what the type does not hold, and what the engine has no kernel for.
+"""
 
 
-@pytest.mark.parametrize("name", sorted(ops.TABLE.keys() - _WIDE))
+@pytest.mark.parametrize("name", ops.TABLE)
 def test_what_is_narrow_is_not_computed_in_f32(bench: Bench, name: str) -> None:
-    kinds = {str(d) for d in (F16, BF16)}
-    for case in cases_for(ops.TABLE[name]):
+    kinds = {str(d) for d in (F16, BF16) if d not in _WIDE.get(name, ())}
+    cases = cases_for(ops.TABLE[name])
+    for case in (*cases, *narrowed(cases)):
         graph = case.graph()
         BACKEND.legalize(graph)
         types = {str(v.dtype) for node in graph.walk() for v in (*node.inputs, *node.results)}
         if not types & kinds or "f32" in types or BACKEND.unsupported(graph):
             continue
-        assert np.float32 not in {t.dtype for t in tensors(bench.write(graph).definition)}, str(case)
+        assert "float32" not in {t.dtype.name for t in tensors(bench.write(graph).definition)}, str(case)
 
 
 def test_wide_integers_survive_chains_of_ops(bench: Bench) -> None:
@@ -325,6 +415,16 @@ def test_layers_are_named_after_what_they_stand_for(bench: Bench) -> None:
     names = [definition.get_layer(i).name for i in range(definition.num_layers)]
     assert len(names) == len(set(names))
     assert all(name.startswith("onnx:block/act expm1") for name in names)
+
+
+def test_errors_while_writing_say_where(bench: Bench) -> None:
+    graph = Graph()
+    x = graph.add_input(VECTOR, "x")
+    b = Builder(graph, loc=Loc("onnx", ("head/Reshape",)))
+    graph.set_outputs([b.dynamic_reshape(x, b.concat(b.shape_of(x), b.const(np.array([2])), axis=0))], ["y"])
+    with pytest.raises(BackendFailed, match="changes volume") as caught:
+        bench.write(graph)
+    assert "onnx:head/Reshape" in caught.value.where
 
 
 def test_reasons_can_be_read() -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import isthmus
 from isthmus.backends.tensorrt.device import Gpu
 from isthmus.backends.tensorrt.library import library
+from isthmus.ir import ops
+from isthmus.ir.evaluate import evaluate
 from isthmus.passes.numerics import relative_error, seeded_inputs
+from tests.support import exported
+from tests.support.opcases import cases_for
+from tests.support.tensorrt.bench import NETWORK_TOLERANCE, Bench, disagreement
+from tests.support.tensorrt.on_gpu import call, is_served
+from tests.support.tensorrt.rows import groups, narrowed
 
 TEXT = """
 graph @net(%x: f32[N, 64]) where N: 1..32 {
@@ -22,12 +31,47 @@ graph @net(%x: f32[N, 64]) where N: 1..32 {
 
 
 @pytest.fixture
-def program(gpu: Gpu) -> isthmus.Program:
+def served(gpu: Gpu) -> Gpu:
+    """The GPU at hand, if the installed library builds for it."""
+    if not is_served(gpu.arch):
+        pytest.skip(f"there is no GPU here that {library()} serves: {gpu.name} is {gpu.arch}")
+    return gpu
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def program(served: Gpu) -> isthmus.Program:
     """Built for the GPU at hand, in two profiles."""
-    if library().archs and gpu.arch not in library().archs:
-        pytest.skip(f"{library()} has no kernels for {gpu.arch}")
     options = {"profiles": [{"N": (1, 1, 1)}, {"N": (2, 16, 32)}]}
     return isthmus.compile(isthmus.parse(TEXT), "cuda-fp32", options=options)
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize("name", ops.TABLE)
+def test_every_row_agrees_with_the_evaluator(name: str, bench: Bench, tmp_path: Path) -> None:
+    cases = cases_for(ops.TABLE[name])
+    wrong = [
+        f"{case}: {found}"
+        for group in groups([*cases, *narrowed(cases)])
+        for case, got, want in zip(group.owners, call(bench, group, tmp_path), group.wants(), strict=True)
+        if (found := disagreement(got, want))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize("precision", NETWORK_TOLERANCE)
+def test_a_network_agrees_with_the_evaluator(precision: str) -> None:
+    model = exported.filled("mobilenet_v3_large")
+    compiled = isthmus.compile(model, f"cuda-{precision}", inputs=exported.shapes(model, "N:1..4"))
+    inputs = exported.random_inputs(model, 2)
+    wants = evaluate(compiled.graph, [inputs[value.name] for value in compiled.graph.inputs])
+    for name, array in compiled(inputs).items():
+        assert relative_error(array, wants[name]) < NETWORK_TOLERANCE[precision]
 
 
 @pytest.mark.parametrize("count", [1, 2, 32])
@@ -54,3 +98,15 @@ def test_torch_shares_memory(program: isthmus.Program) -> None:
     x = torch.randn(4, 64, device="cuda")
     y = torch.from_dlpack(program.run_on_device({"x": x})["y"])
     torch.testing.assert_close(y, torch.tanh(x * 0.5), rtol=1e-5, atol=1e-5)
+
+
+def test_calls_take_their_place_in_a_torch_stream(program: isthmus.Program) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("torch is built without CUDA")
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        x = torch.randn(4, 64, device="cuda")
+        for _ in range(20):
+            y = torch.from_dlpack(program.run_on_device({"x": x + 1}, stream=stream)["y"])
+            torch.testing.assert_close(y, torch.tanh((x + 1) * 0.5), rtol=1e-5, atol=1e-5)

@@ -21,17 +21,10 @@ from isthmus.ir.precision import Policy
 from isthmus.ir.types import F32
 from isthmus.passes.numerics import relative_error
 from tests.support import exported
-from tests.support.tensorrt.bench import BACKEND, Bench
-from tests.support.tensorrt.library import library_or_skip
+from tests.support.tensorrt.bench import BACKEND, NETWORK_TOLERANCE, Bench
 from tests.support.tensorrt.readback import run_network, tensors
 
-library_or_skip()
-
 NAMES = ("mobilenet_v3_large", "llama")
-PRECISIONS = ("fp32", "fp16", "bf16")
-TOLERANCE = {"fp32": 1e-5, "fp16": 4 * 2.0**-11, "bf16": 4 * 2.0**-8}
-"""Relative L2 error. In a narrow type: four units of rounding, as two orders of summation may differ by after many
-layers that each round twice."""
 
 
 @cache
@@ -51,7 +44,7 @@ def written(graph: Graph) -> tuple[Graph, Network]:
     return legal, bench().write(legal)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", NETWORK_TOLERANCE)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_that_was_built_means_what_its_graph_means(name: str, precision: str) -> None:
     compiled = program(name, precision)
@@ -61,7 +54,7 @@ def test_a_network_that_was_built_means_what_its_graph_means(name: str, precisio
     arrays = [given[value.name] for value in legal.inputs]
     wants = evaluate(compiled.graph, arrays).values()
     for got, want in zip(run_network(n.definition, arrays), wants, strict=True):
-        assert relative_error(got, want) < TOLERANCE[precision]
+        assert relative_error(got, want) < NETWORK_TOLERANCE[precision]
 
 
 @pytest.mark.parametrize("name", NAMES)

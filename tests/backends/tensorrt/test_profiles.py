@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -64,6 +65,7 @@ def test_missing_ranges_are_told_at_once_with_the_argument_to_give() -> None:
 def test_the_argument_in_the_hint_is_what_it_takes() -> None:
     """Pasted, the first of the two hints parses as shapes, and the second gives profiles."""
     from isthmus.compiler.importers.shapes import parse_shapes
+    from isthmus.compiler.options import parse_shapes as parse_command_line
 
     with pytest.raises(BadArgument) as caught:
         check_inputs(graph("%x: f32[N, 3],  %m: f32[S]"), TensorRTOptions())
@@ -72,8 +74,10 @@ def test_the_argument_in_the_hint_is_what_it_takes() -> None:
     exec(hint[hint.index("inputs=") : hint.index(" with largest")], given)
     shapes = parse_shapes(given["inputs"])
     assert [str(d) for d in shapes["x"]] == ["N", "3"]
-    text = hint[hint.index("TensorRTOptions(") : hint.index(": the least")]
+    text = hint[hint.index("TensorRTOptions(") : hint.index(", the least")]
     options = eval(text, {"TensorRTOptions": TensorRTOptions})
+    assert TensorRTOptions.parse([re.findall(r"--option (\S+)\)", hint)[0]]) == options
+    assert parse_command_line(re.findall(r"--shape (\S+?)[ ;]", hint)) == given["inputs"]
     assert len(shape_profiles(graph("%x: f32[N, 3],  %m: f32[S]"), options)) == 1
 
 
@@ -116,10 +120,13 @@ def test_options_that_do_not_fit_the_inputs(options: dict[str, Any], complaint: 
         ({"values": [1]}, "values is [1]"),
         ({"values": {"k": ((1, 2), (1,), (3, 4))}}, "values gives k"),
         ({"values": {"k": ((2,), (1,), (3,))}}, "values gives k"),
+        ({"workspace": 1 << 70}, "workspace is"),
+        ({"profiles": [{"N": (1, 2, 10**30)}]}, "gives N as"),
         ({"worksapce": 1}, "no option 'worksapce'"),
+        ({1: 2}, "no option 1"),
     ],
 )
-def test_options_are_checked(options: dict[str, Any], complaint: str) -> None:
+def test_options_are_checked(options: dict[Any, Any], complaint: str) -> None:
     with pytest.raises(BadArgument) as caught:
         TensorRTOptions.of(options)
     assert complaint in caught.value.reason
@@ -143,7 +150,16 @@ def test_options_as_text() -> None:
         profiles=({"N": (1, 1, 1)}, {"N": (2, 8, 32), "S": (1, 2, 3)}),
         values={"s": ((1, -3), (4, 3), (8, 3)), "k": ((1,), (5,), (9,))},
     )
-    assert TensorRTOptions.of(options.as_dict()) == options
+    again = TensorRTOptions.of(options.as_dict())
+    assert again == options
+    assert hash(again) == hash(options) != hash(TensorRTOptions())
+
+
+@pytest.mark.parametrize("text", ["profiles=N:1..2..3,N:1..2..8", "values=s:1..2..3,s:1..2..8"])
+def test_what_is_said_twice_in_one_text_is_refused(text: str) -> None:
+    with pytest.raises(BadArgument) as caught:
+        TensorRTOptions.parse([text])
+    assert "each once" in caught.value.hint
     assert TensorRTOptions().as_dict() == {}
 
 

@@ -9,13 +9,13 @@ import pytest
 from tests.support.tensorrt.element_types import NUMPY, Array
 from tests.support.tensorrt.errors import NetworkError
 from tests.support.tensorrt.execution import check
-from tests.support.tensorrt.library import library_or_skip
+from tests.support.tensorrt.library import library
 from tests.support.tensorrt.network import Tensor
 from tests.support.tensorrt.readback import meanings, run_network, tensors
 from tests.support.tensorrt.sketch import Sketch
 from tests.support.tensorrt.structure import LOOP_LAYERS
 
-TRT = library_or_skip()
+TRT = library()
 
 
 def test_a_residual_block_runs() -> None:

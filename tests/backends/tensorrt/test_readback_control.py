@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.support.tensorrt.errors import NetworkError
-from tests.support.tensorrt.library import library_or_skip
+from tests.support.tensorrt.library import library
 from tests.support.tensorrt.sketch import Sketch
 
-TRT = library_or_skip()
+TRT = library()
 
 
 def add(sketch: Sketch, a: Any, b: Any, op: str = "SUM") -> Any:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tests.support.tensorrt.element_types import Array
-from tests.support.tensorrt.library import library_or_skip
+from tests.support.tensorrt.library import library
 from tests.support.tensorrt.sketch import Sketch
 
-TRT = library_or_skip()
+TRT = library()
 
 
 def binary(op: str, a: Array, b: Array) -> Array:

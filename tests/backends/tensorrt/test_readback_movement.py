@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.tensorrt.element_types import Array
 from tests.support.tensorrt.errors import NetworkError
-from tests.support.tensorrt.library import library_or_skip
+from tests.support.tensorrt.library import library
 from tests.support.tensorrt.sketch import Sketch
 
-TRT = library_or_skip()
+TRT = library()
 CUBE = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
 

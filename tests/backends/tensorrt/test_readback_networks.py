@@ -10,11 +10,11 @@ import pytest
 
 from tests.support.tensorrt.element_types import Array
 from tests.support.tensorrt.errors import NetworkError
-from tests.support.tensorrt.library import library_or_skip
+from tests.support.tensorrt.library import library
 from tests.support.tensorrt.onnx_reference import onnx_node
 from tests.support.tensorrt.sketch import Sketch
 
-TRT = library_or_skip()
+TRT = library()
 
 
 def normal(*shape: int) -> Array:

@@ -16,11 +16,11 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from tests.compiler.importers.onnx.backend_suite import Case, node_cases
 from tests.support.tensorrt.element_types import Array
 from tests.support.tensorrt.errors import NetworkError
-from tests.support.tensorrt.library import library_or_skip
+from tests.support.tensorrt.library import library
 from tests.support.tensorrt.readback import run_network
 from tests.support.tensorrt.sketch import empty_network, quiet_logger
 
-TRT = library_or_skip()
+TRT = library()
 
 PARSER_IGNORES = {
     r"attention_.*nonpad": "the lengths of keys that are not padding",

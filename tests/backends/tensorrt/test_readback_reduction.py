@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.support.tensorrt.element_types import Array
-from tests.support.tensorrt.library import library_or_skip
+from tests.support.tensorrt.library import library
 from tests.support.tensorrt.sketch import Sketch
 
-TRT = library_or_skip()
+TRT = library()
 X = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
 
 

@@ -6,6 +6,7 @@ import gc
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import ml_dtypes
@@ -221,6 +222,45 @@ def test_borrowed_memory_is_handed_back(device: FakeDevice) -> None:
     assert sys.getrefcount(watched) == before
 
 
+def test_owners_that_do_not_hand_memory_over_are_told(device: FakeDevice) -> None:
+    class Refuses(Foreign):
+        def __dlpack__(self, **options: Any) -> Any:
+            raise BufferError("Can't export tensors that require gradient")
+
+    with pytest.raises(BadInput, match=r"input 'x' is not handed over by its Refuses: .* require gradient"):
+        take(Refuses(rows(1)), device, "input 'x'")
+
+
+def test_a_call_takes_its_place_in_a_stream(device: FakeDevice, tmp_path: Path) -> None:
+    """Nobody waits: until something does, nothing has been computed."""
+    engine = doubling(device)
+    run = execution(engine, tmp_path, device)
+    (y,) = run.on_device([rows(3)], stream=9)
+    assert not engine.log
+    shared = np.from_dlpack(y)
+    with device.current():
+        device.synchronize()
+    np.testing.assert_array_equal(shared, rows(3) * 2)
+    assert device.order == ["after 9", "before 9", "before 1"]
+    assert run.on_device([rows(3)])[0].is_complete
+
+
+def test_a_program_takes_the_stream_of_other_libraries(device: FakeDevice, tmp_path: Path) -> None:
+    class Torch:
+        cuda_stream = 5
+
+    class Cuda:
+        def __cuda_stream__(self) -> tuple[int, int]:
+            return 0, 6
+
+    double = program(device, tmp_path)
+    for stream in (Torch(), Cuda(), 7):
+        np.testing.assert_array_equal(double.run_on_device(rows(1), stream=stream)["y"].numpy(), rows(1) * 2)
+    assert device.order == [f"{side} {stream}" for stream in (5, 6, 7) for side in ("after", "before")]
+    with pytest.raises(BadArgument, match="stream is 'fast'"):
+        double.run_on_device(rows(1), stream="fast")
+
+
 def test_bf16_travels(device: FakeDevice, tmp_path: Path) -> None:
     type = TensorType(BF16, (N, 4))
     engine = FakeEngine(device, {"x": type}, {"y": type}, lambda x: [x + x])
@@ -256,6 +296,16 @@ def test_an_engine_for_another_gpu_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(DeviceUnavailable, match="built for sm89, and a device for tests is sm120") as caught:
         run([rows(1)])
     assert "cuda-sm120-" in caught.value.hint
+
+
+def test_a_gpu_that_the_library_does_not_serve(tmp_path: Path) -> None:
+    """There is no target to hint at."""
+    other = FakeDevice("sm90")
+    run = execution(doubling(other), tmp_path, other)
+    vars(run.lib.module)["ComputeCapability"] = SimpleNamespace(__members__={"SM80": 0, "SM89": 1, "CURRENT": 2})
+    with pytest.raises(DeviceUnavailable, match="runs on sm80, sm89, and a device for tests is sm90") as caught:
+        run([rows(1)])
+    assert "NVIDIA's tensorrt package" in caught.value.hint
 
 
 def test_an_engine_that_does_not_load(device: FakeDevice, tmp_path: Path) -> None:

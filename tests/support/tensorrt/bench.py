@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from isthmus.backends.tensorrt.backend import TensorRTBackend
+from isthmus.backends.tensorrt.device import gpu_arch
 from isthmus.backends.tensorrt.library import library
 from isthmus.backends.tensorrt.messages import Messages
 from isthmus.backends.tensorrt.network import Network
+from isthmus.backends.tensorrt.options import TensorRTOptions
+from isthmus.backends.tensorrt.worker import Request, configuration
 from isthmus.backends.tensorrt.write import write_network
 from isthmus.ir.graph import Graph
 from isthmus.ir.types import Array
@@ -21,13 +25,18 @@ MORE = 3
 RELATIVE = {"float32": 1e-5, "float16": 2.0**-10, "bfloat16": 2.0**-8}
 """By the type of a result: that of the engine's own functions, or twice what rounding costs."""
 
+NETWORK_TOLERANCE = {"fp32": 1e-5, "fp16": 4 * 2.0**-11, "bf16": 4 * 2.0**-8}
+"""Relative L2 error of whole networks. In a narrow type: four units of rounding, as two orders of summation may differ
+by after many layers that each round twice.
+"""
+
 
 class Bench:
     """One builder and what it says."""
 
     def __init__(self) -> None:
         self.library = library()
-        self.messages = Messages()
+        self.messages = Messages(without_gpu=not gpu_arch())
         self._logger = self.library.logger(self.messages)
         self._builder = self.library.module.Builder(self._logger)
 
@@ -37,13 +46,14 @@ class Bench:
         self.messages.errors.clear()
         return write_network(self.library, self._builder, graph, self.messages)
 
-    def build(self, n: Network, graph: Graph, arrays: Sequence[Array], *, exact: bool = False) -> None:
-        """Build for SM89 without TF32, for sizes from 1 on, or `exact`ly those of the arrays; AssertionError."""
-        trt = self.library.module
-        config = self._builder.create_builder_config()
-        config.clear_flag(trt.BuilderFlag.TF32)
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(trt.ComputeCapability.SM89, 0)
+    def build(
+        self, n: Network, graph: Graph, arrays: Sequence[Array], *, exact: bool = False, arch: str = "sm89"
+    ) -> Any:
+        """The engine that the product would build, for sizes from 1 on, or `exact`ly those of the arrays.
+
+        AssertionError where there is none.
+        """
+        config = configuration(self.library, self._builder, Request(arch, TensorRTOptions(), [], None))
         profile = self._builder.create_optimization_profile()
         read = [i for i in range(n.definition.num_inputs) if n.definition.get_input(i).is_shape_tensor]
         for i in read:  # the engine must know the range of what it computes sizes from
@@ -57,13 +67,16 @@ class Bench:
             profile.set_shape(value.name, least, shape, most)
         if dynamic or read:
             config.add_optimization_profile(profile)
-        assert self._builder.build_serialized_network(n.definition, config) is not None, self.messages.errors
+        engine = self._builder.build_serialized_network(n.definition, config)
+        assert engine is not None, self.messages.errors
+        return engine
 
-    def run(self, graph: Graph, arrays: Sequence[Array], *, exact: bool = False) -> list[Array]:
-        """What a legalized graph's network, which must build, gives when it is read back."""
+    def run(self, graph: Graph, arrays: Sequence[Array], *, exact: bool = False, built: bool = True) -> list[Array]:
+        """What a legalized graph's network, which must build unless it need not, gives when it is read back."""
         n = self.write(graph)
-        self.build(n, graph, arrays, exact=exact)
-        return run_network(n.definition, arrays)
+        if built:
+            self.build(n, graph, arrays, exact=exact)
+        return [array.copy() for array in run_network(n.definition, arrays)]  # constants go with the network
 
 
 def disagreement(got: Array, want: Array) -> str | None:
@@ -78,4 +91,6 @@ def disagreement(got: Array, want: Array) -> str | None:
         return f"{a[special][:8]} instead of {b[special][:8]}"
     error = float(np.linalg.norm(a[~special] - b[~special]))
     size = float(np.linalg.norm(b[~special]))
-    return None if error <= RELATIVE[want.dtype.name] * max(size, 1e-30) else f"relative error {error / size:.1e}"
+    if error <= RELATIVE[want.dtype.name] * max(size, 1e-30):
+        return None
+    return f"relative error {error / size:.1e}" if size else f"an error of {error:.1e}, where all is 0"
