@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs bench bench-tvm clean
 
 demo: $(VENV)/.ready
 	$(RUN) docs/demo.py
@@ -23,6 +23,11 @@ docs: $(VENV)/.ready
 # Ratios against other tools, measured in one process each.
 bench: $(VENV)/.ready
 	$(RUN) -m tests.benchmarks
+
+bench-tvm: $(VENV)/.ready
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev,tvm]'
+	$(RUN) -m tests.benchmarks.tvm_kernels
+	$(RUN) -m tests.benchmarks.tvm_bf16
 
 $(VENV)/.ready: pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)

@@ -1,0 +1,105 @@
+"""Products of bf16 by our TVM kernels against OpenVINO's: `python -m tests.benchmarks.tvm_bf16`.
+
+One thread of each, in turns, by the processor time it spends; medians of microseconds. OpenVINO runs with its bf16 hint
+on bf16 inputs and results, as our kernels do.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+import openvino
+from openvino import Type, opset13
+
+from isthmus.ir.graph import Graph
+from isthmus.ir.types import BF16
+from tests.benchmarks.measure import geometric_mean, show
+
+ROUNDS = 60
+
+
+def main() -> None:
+    """Measure and print."""
+    # Both are read once, when TVM starts its threads.
+    os.environ["TVM_NUM_THREADS"], os.environ["TVM_BIND_THREADS"] = "1", "0"
+    rows: list[list[object]] = []
+    for name, (graph, request) in _cases().items():
+        title, ours, engine = _times(graph, request)
+        rows.append([name, title, f"{ours:.0f}", f"{engine:.0f}", engine / ours])
+    mean = geometric_mean([float(str(row[-1])) for row in rows])
+    note = f"microseconds, bf16, 1 thread, processor time; geometric mean {mean:.2f}"
+    show("bf16 kernels", ["op", "kernel", "ours", "openvino", "openvino / ours"], rows, note)
+
+
+def _cases() -> dict[str, tuple[Graph, openvino.InferRequest]]:
+    sizes = ((512, 3072, 768), (512, 768, 3072), (128, 768, 768))
+    products = {f"matmul {m}x{k}x{n}": _product(m, k, n) for m, k, n in sizes}
+    images = ((64, 64, 3, 56), (256, 64, 1, 56), (512, 512, 3, 7))
+    return products | {f"conv {k}x{k} {c}->{o} @{s}": _convolution(c, o, k, s) for c, o, k, s in images}
+
+
+def _product(rows: int, inner: int, columns: int) -> tuple[Graph, openvino.InferRequest]:
+    from tests.backends.tvm.schedules.running import Draft
+
+    draft = Draft(BF16)
+    x, weight = draft.input(rows, inner), draft.const(inner, columns)
+    graph = draft.done(draft.b.matmul(x, weight))
+    assert weight.array is not None
+    given = opset13.parameter([rows, inner], Type.bf16)
+    constant = opset13.constant(weight.array.astype(np.float32))
+    return graph, _request(opset13.matmul(opset13.convert(given, "f32"), constant, False, False), given)
+
+
+def _convolution(channels: int, outputs: int, kernel: int, size: int) -> tuple[Graph, openvino.InferRequest]:
+    from tests.backends.tvm.schedules.running import Draft
+
+    draft = Draft(BF16)
+    around = kernel // 2
+    x, weight = draft.input(1, channels, size, size), draft.const(outputs, channels, kernel, kernel)
+    pads = ((around, around), (around, around))
+    graph = draft.done(draft.b.conv(x, weight, strides=(1, 1), pads=pads, dilations=(1, 1), groups=1))
+    assert weight.array is not None
+    given = opset13.parameter([1, channels, size, size], Type.bf16)
+    constant = opset13.constant(weight.array.astype(np.float32))
+    made = opset13.convolution(opset13.convert(given, "f32"), constant, [1, 1], [around] * 2, [around] * 2, [1, 1])
+    return graph, _request(made, given)
+
+
+def _request(node: openvino.Node, given: openvino.Node) -> openvino.InferRequest:
+    model = openvino.Model([opset13.convert(node, "bf16")], [given])
+    settings = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": 1}
+    return openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+
+
+def _times(graph: Graph, request: openvino.InferRequest) -> tuple[str, float, float]:
+    """Our kernel's title, and the microseconds of both."""
+    import tvm
+
+    from isthmus.backends.tvm.kernels import Group
+    from isthmus.backends.tvm.schedules.machine import detect
+    from tests.backends.tvm.schedules.running import build, drawn
+
+    [node] = [n for n in graph.nodes if n.op.name != "const"]
+    built = build(Group(node), detect(1))
+    x = drawn(graph.inputs[0].type, {}, 0)
+    known = {graph.inputs[0]: x} | {n.results[0]: n.attrs["data"].array for n in graph.nodes if n.op.name == "const"}
+    shape = [int(str(d)) for d in node.results[0].shape]
+    result = tvm.runtime.tensor(np.empty([shape[axis] for axis in built.kernel.result], np.uint16))
+    arguments = built.tensors(known)
+    request.set_input_tensor(openvino.Tensor(x.view(np.uint16), x.shape, Type.bf16))
+    calls: list[Callable[[], object]] = [lambda: built.function(*arguments, result), request.infer]
+    times: list[list[float]] = [[], []]
+    for _ in range(ROUNDS):
+        for call, found in zip(calls, times, strict=True):
+            start = time.process_time()
+            call()
+            found.append(time.process_time() - start)
+    ours, engine = (float(np.median(found[1:])) * 1e6 for found in times)
+    return built.kernel.title, ours, engine
+
+
+if __name__ == "__main__":
+    main()
