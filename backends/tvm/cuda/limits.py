@@ -1,0 +1,14 @@
+"""What the kernels for CUDA do not compute, beyond what the backend refuses everywhere."""
+
+from __future__ import annotations
+
+from isthmus.ir.graph import Node
+
+_DRIVEN = "if", "loop", "scan"
+
+
+def refusal(node: Node) -> str | None:
+    """Why the node cannot run on a GPU, or None."""
+    if node.op.name in _DRIVEN:
+        return "branches and loops are driven from the host, which sees no memory of the GPU"
+    return None
