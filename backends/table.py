@@ -26,10 +26,17 @@ def _tensorrt() -> Backend:
     return TensorRTBackend()
 
 
+def _tvm() -> Backend:
+    from isthmus.backends.tvm import TVMBackend
+
+    return TVMBackend()
+
+
 _MAKERS: Mapping[str, Callable[[], Backend]] = {
     "reference": _reference,
     "openvino": _openvino,
     "tensorrt": _tensorrt,
+    "tvm": _tvm,
 }
 
 

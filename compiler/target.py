@@ -33,8 +33,10 @@ class Family:
 
 FAMILIES = (
     Family("cpu", "openvino", (ANY_ARCH,), ("fp32", "bf16", "fp16")),
+    Family("cpu", "tvm", (ANY_ARCH,), ("fp32", "bf16")),
     Family("cuda", "tensorrt", (ANY_ARCH, "sm80", "sm86", "sm89", "sm120", "sm121"), ("fp32", "bf16", "fp16")),
     Family("cuda", "tensorrt", ("sm75",), ("fp32", "fp16")),  # Turing has no bf16
+    Family("cuda", "tvm", ("sm80", "sm86", "sm89", "sm90"), ("fp32", "fp16")),
 )
 """The first family of a device is what its targets mean where they name no backend.
 

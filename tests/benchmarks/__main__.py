@@ -16,6 +16,9 @@ from tests.benchmarks import (
     bench_tensorrt_gpu,
     bench_torch,
     bench_torchscript,
+    bench_tvm_cuda,
+    bench_tvm_models,
+    tvm_kernels,
 )
 
 BENCHMARKS = {
@@ -30,6 +33,9 @@ BENCHMARKS = {
     "tensorflow": bench_tensorflow,
     "tensorrt": bench_tensorrt,
     "tensorrt_gpu": bench_tensorrt_gpu,
+    "tvm": tvm_kernels,
+    "tvm_models": bench_tvm_models,
+    "tvm_cuda": bench_tvm_cuda,
 }
 
 

@@ -29,6 +29,8 @@ def test_every_target_has_a_backend() -> None:
     [
         ("reference", REFERENCE),
         ("cpu-bf16", Target("cpu", "bf16", "openvino")),
+        ("cpu-fp32@tvm", Target("cpu", "fp32", "tvm")),
+        ("cpu-bf16@tvm", Target("cpu", "bf16", "tvm")),
         ("cuda-fp16", Target("cuda", "fp16", "tensorrt")),
         ("cuda-sm89-bf16@tensorrt", Target("cuda", "bf16", "tensorrt", "sm89")),
         ("cuda-sm75-fp16", Target("cuda", "fp16", "tensorrt", "sm75")),

@@ -1,0 +1,91 @@
+"""Apache TVM: kernels of our own, written as TIR, compiled by LLVM and called through Relax."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import ClassVar
+
+from isthmus.backends.base import Backend, BuildOptions, Executable, Refused, Support
+from isthmus.backends.emitter import brief, support
+from isthmus.backends.tvm import regions
+from isthmus.backends.tvm.compilation import compiled, stored
+from isthmus.backends.tvm.library import engine
+from isthmus.backends.tvm.limits import DEVIATIONS, refusal
+from isthmus.backends.tvm.module import Module
+from isthmus.backends.tvm.network import Network
+from isthmus.backends.tvm.runtime import Execution
+from isthmus.backends.tvm.write import TABLE, write_nodes
+from isthmus.ir.errors import BackendFailed, IsthmusError
+from isthmus.ir.graph import Graph, Node
+
+
+class TVMBackend(Backend):
+    """The open compiler, on the CPU, and ahead of time for NVIDIA's GPUs."""
+
+    name: ClassVar[str] = "tvm"
+    deviations: ClassVar[Mapping[str, str]] = DEVIATIONS
+
+    def __init__(self, *, is_generating: bool = True, is_isolated: bool = True) -> None:
+        """With the kernel library unless `is_generating` is false; compiling in a process of its own unless
+        `is_isolated` is: a child costs seconds, and only its crash does not end the caller's process.
+        """
+        self._is_generating = is_generating
+        self._is_isolated = is_isolated
+
+    def supports(self, node: Node) -> Support:
+        """By the types that are carried, then by the emission table."""
+        reason = refusal(node)
+        return support(TABLE, node) if reason is None else Refused(reason)
+
+    def build(self, graph: Graph, options: BuildOptions) -> Executable:
+        """Write, compile and bind the graph: for the processor at hand, or for the GPU architecture that is named.
+
+        Constants that kernels read as they are are shared with it.
+        """
+        tvm = engine()
+        self.require(graph)
+        if options.arch:
+            from isthmus.backends.tvm.cuda.backend import build
+
+            return build(graph, options)
+        from isthmus.backends.tvm.schedules.machine import detect, processor
+        from isthmus.backends.tvm.schedules.table import generator_for
+
+        regions.register()
+        machine = detect(options.threads)
+        module = Module(machine, generator_for if self._is_generating else None)
+        n = Network(module, write_nodes)
+        n.function(graph, "main")
+        constants = [each.array for each in n.constants.values()]
+        written, cpu = module.finish(), processor()
+        try:
+            entry, found = stored(written, cpu, options) if self._is_isolated else (None, False)
+            code = compiled(written, cpu) if entry is None else tvm.runtime.load_module(str(entry.file))
+            machine_code = tvm.relax.VirtualMachine(code, tvm.cpu())
+        except IsthmusError:
+            raise
+        except Exception as error:
+            raise BackendFailed(f"TVM did not compile: {brief(error)}", where=f"@{graph.name}") from error
+        return Execution(
+            machine_code["main"],
+            [v.type for v in graph.inputs],
+            [v.type for v in graph.outputs],
+            constants,
+            machine.threads,
+            _info(tvm.__version__, cpu, module, is_found=found),
+            (machine_code, code),
+            () if entry is None else (entry.key,),
+        )
+
+
+def _info(version: str, processor: str, module: Module, *, is_found: bool) -> dict[str, str]:
+    used = Counter(module.titles)
+    kernels = ", ".join(f"{title} x{count}" for title, count in used.items())
+    return {
+        "engine": f"TVM {version}",
+        "processor": processor,
+        "built": "found where libraries are kept" if is_found else "now",
+        **({"kernels": kernels} if kernels else {}),
+        **({"default kernels": "\n".join(module.notes)} if module.notes else {}),
+    }

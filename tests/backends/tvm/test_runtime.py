@@ -1,0 +1,255 @@
+"""Programs for TVM from `compile` on: calls, memory, threads, sizes, regions, saving, and what goes wrong."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import isthmus
+from isthmus.backends.base import BuildOptions
+from isthmus.backends.progress import Silent
+from isthmus.backends.tvm import TVMBackend, library
+from isthmus.backends.tvm.runtime import Execution
+from isthmus.compiler import artifact
+from isthmus.ir.builder import Builder
+from isthmus.ir.constant import Constant
+from isthmus.ir.dim import floordiv, maximum, mod, symbol
+from isthmus.ir.errors import BackendMissing, UnsupportedByBackend
+from isthmus.ir.evaluate import evaluate
+from isthmus.ir.graph import Graph, Loc
+from isthmus.ir.types import BOOL, F8E4M3, F32, I64, U8, Array, TensorType
+
+QUICK = TVMBackend(is_isolated=False)
+"""Compiles in this process, which saves seconds."""
+
+
+def inputs(rows: int) -> dict[str, Array]:
+    random = np.random.default_rng(rows)
+    return {"x": random.standard_normal((rows, 64), np.float32), "c": random.standard_normal(64, np.float32)}
+
+
+def small() -> Graph:
+    graph = Graph("small")
+    x = graph.add_input(TensorType(F32, (N, 64)), "x")
+    c = graph.add_input(TensorType(F32, (64,)), "c")
+    b = Builder(graph)
+    weight = np.random.default_rng(0).standard_normal((64, 32), np.float32)
+    graph.set_outputs([b.relu(b.matmul(b.mul(x, c), b.const(weight)))], ["y"])
+    return graph
+
+
+N = symbol("N", 1, 64)
+M = symbol("M", 1, 64)
+
+
+class Heard(Silent):
+    """What progress says."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def step(self, name: str, done: int, total: int) -> None:
+        self.steps.append(name)
+
+
+def test_a_program_is_compiled_saved_and_loaded(tmp_path: Path) -> None:
+    heard, path = Heard(), tmp_path / "m.isth"
+    program = isthmus.compile(small(), "cpu-fp32@tvm", threads=2, progress=heard)
+    assert heard.steps[0] == "read"
+    assert program.report.engine["built"] == "now"
+    assert "matmul" in program.report.engine["kernels"]
+    for rows in (1, 5, 32):
+        want = evaluate(small(), inputs(rows))["y"]
+        np.testing.assert_allclose(program(inputs(rows))["y"], want, rtol=1e-5, atol=1e-5)
+    program.save(path)
+    (kept,) = artifact.engines(path).glob("*.so")
+    again = isthmus.load(path, threads=2)
+    assert again.report.engine["built"].startswith("found")
+    np.testing.assert_array_equal(again(inputs(5))["y"], program(inputs(5))["y"])
+    whole = kept.read_bytes()
+    kept.unlink()  # the file itself is mapped by `again`
+    kept.write_bytes(whole[:-1])
+    assert isthmus.load(path, threads=2).report.engine["built"] == "now"
+
+
+def test_bf16_is_computed_in_bf16() -> None:
+    program = isthmus.compile(small(), "cpu-bf16@tvm", threads=1)
+    assert any(v.dtype.name == "bf16" for node in program.graph.walk() for v in node.results)
+    want = evaluate(small(), inputs(8))["y"]
+    got = program(inputs(8))["y"]
+    assert got.dtype == np.float32
+    assert 0 < np.linalg.norm(got - want) / np.linalg.norm(want) < 1e-2
+
+
+def test_results_belong_to_the_caller() -> None:
+    graph = Graph()
+    x = graph.add_input(TensorType(F32, (N, 3)), "x")
+    b = Builder(graph)
+    y = b.relu(b.add(x, 1.0))
+    graph.set_outputs([y, x, y, b.const(np.arange(3)), b.reshape(y, shape=(N * 3,))], list("yxaco"))
+    executable = QUICK.build(graph, BuildOptions())
+    given = np.ones((2, 3), np.float32)
+    first = executable([given])
+    kept = [array.copy() for array in first]
+    second = executable([np.full((2, 3), 7, np.float32)])
+    for array, copy in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    assert not any(np.shares_memory(a, b) for i, a in enumerate(first) for b in [*first[:i], given])
+    assert second[0][0, 0] == 8
+
+
+def test_inputs_and_constants_are_not_copied(tmp_path: Path) -> None:
+    path = tmp_path / "w.bin"
+    np.arange(1 << 16, dtype=np.float32).tofile(path)
+    weights = np.memmap(path, np.float32, mode="r")
+    graph = Graph()
+    x = graph.add_input(TensorType(F32, (1 << 16,)), "x")
+    b = Builder(graph)
+    graph.set_outputs([b.add(x, b.const(Constant.of(np.asarray(weights))))], ["y"])
+    executable = QUICK.build(graph, BuildOptions())
+    assert isinstance(executable, Execution)
+    assert any(np.shares_memory(array, weights) for array in executable.constants)
+    (y,) = executable([np.ones(1 << 16, np.float32)])
+    np.testing.assert_array_equal(y, weights + 1)
+
+
+def test_inputs_may_be_strided_or_read_only() -> None:
+    graph = Graph()
+    x = graph.add_input(TensorType(F32, (40, 40)), "x")
+    graph.set_outputs([Builder(graph).neg(x)], ["y"])
+    executable = QUICK.build(graph, BuildOptions())
+    array = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
+    array.flags.writeable = False
+    for view in (array, array.T, array[::-1], np.asfortranarray(array)):
+        np.testing.assert_array_equal(executable([view])[0], -view)
+
+
+def test_calls_from_threads_take_turns() -> None:
+    graph = Graph()
+    x = graph.add_input(TensorType(F32, (64, 1024)), "x")
+    graph.set_outputs([Builder(graph).add(x, 1.0)], ["y"])
+    programs = [QUICK.build(graph, BuildOptions(threads=count)) for count in (1, 2)]
+    wrong: list[int] = []
+
+    def call(number: int) -> None:
+        for turn in range(20):
+            (y,) = programs[turn % 2]([np.full((64, 1024), number, np.float32)])
+            if not (y == number + 1).all():
+                wrong.append(number)
+
+    threads = [threading.Thread(target=call, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_dimension_expressions_are_computed_from_shapes() -> None:
+    forms = [(N, 4), (N * 2, M + 3), (floordiv(N + 1, 2), mod(M, 3)), (maximum(N, M), N * M), (N - M + 64,)]
+    graph = Graph()
+    graph.add_input(TensorType(F32, (N, 3)), "x")
+    graph.add_input(TensorType(F32, (M,)), "y")
+    b = Builder(graph)
+    made = [value for dims in forms for value in (b.dims(dims), b.full(b.const(1.5), shape=dims))]
+    graph.set_outputs(made, [f"y{i}" for i in range(len(made))])
+    executable = QUICK.build(graph, BuildOptions())
+    for n, m in ((1, 1), (5, 4), (8, 7)):
+        arrays = [np.zeros((n, 3), np.float32), np.zeros(m, np.float32)]
+        for got, want in zip(executable(arrays), evaluate(graph, arrays).values(), strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_a_size_is_solved_for_where_only_an_expression_shows_it() -> None:
+    graph = Graph()
+    graph.add_input(TensorType(F32, (2 * M + 1,)), "y")
+    graph.set_outputs([Builder(graph).dims((M, M * M))], ["dims"])
+    (got,) = QUICK.build(graph, BuildOptions())([np.zeros(9, np.float32)])
+    assert got.tolist() == [4, 16]
+
+
+def test_a_region_gets_sizes_it_does_not_see() -> None:
+    graph = Graph()
+    x = graph.add_input(TensorType(F32, (N, 3)), "x")
+    condition = graph.add_input(TensorType(BOOL, ()), "c")
+    b = Builder(graph)
+    branches = []
+    for number in (1.0, 2.0):
+        inner, _ = b.region()
+        inner.graph.set_outputs([inner.full(inner.const(number), shape=(3, 3))], ["y"])
+        branches.append(inner.graph)
+    body, (_, state) = b.region(TensorType(I64, ()), TensorType(F32, ()))
+    counted = body.cast(body.reduce_sum(body.dims((N,)), axes=(0,)), dtype=F32)
+    body.graph.set_outputs([body.const(True), body.add(state, counted)], ["more", "state"])
+    (chosen,) = b.if_(condition, then=branches[0], else_=branches[1])
+    (total,) = b.loop(b.const(3), None, b.const(0.5), body=body.graph, carried=1)
+    graph.set_outputs([chosen, total, b.relu(x)], ["chosen", "total", "x"])
+    executable = QUICK.build(graph, BuildOptions())
+    chosen_array, total_array, _ = executable([np.zeros((5, 3), np.float32), np.array(False)])
+    assert chosen_array.tolist() == [[2.0] * 3] * 3
+    assert total_array == 15.5
+
+
+def test_a_graph_that_only_passes_its_inputs_runs() -> None:
+    graph = Graph()
+    x = graph.add_input(TensorType(U8, (2,)), "x")
+    graph.set_outputs([x, x], ["a", "b"])
+    a, b = QUICK.build(graph, BuildOptions())([np.array([1, 2], np.uint8)])
+    assert a.tolist() == b.tolist() == [1, 2]
+
+
+def test_equal_kernels_are_one() -> None:
+    graph = Graph()
+    x = graph.add_input(TensorType(F32, (8, 64)), "x")
+    b, random = Builder(graph), np.random.default_rng(0)
+    for _ in range(3):
+        weight, bias = random.standard_normal((64, 64), np.float32), random.standard_normal(64, np.float32)
+        x = b.relu(b.linear(x, b.const(weight), b.const(bias)))
+    graph.set_outputs([x], ["y"])
+    arrays = [random.standard_normal((8, 64), np.float32)]
+    executable = QUICK.build(graph, BuildOptions(threads=1))
+    assert executable.info["kernels"].endswith("x3")
+    np.testing.assert_allclose(executable(arrays)[0], evaluate(graph, arrays)["y"], rtol=1e-5, atol=1e-4)
+
+
+def test_long_chains_of_narrow_elements_compile_quickly() -> None:
+    """The engine's analysis would substitute each link by all before it."""
+    graph = Graph()
+    x = graph.add_input(TensorType(F32, (64,)), "x")
+    b = Builder(graph)
+    y = b.cast(x, dtype=isthmus.ir.BF16)
+    for _ in range(4):
+        y = b.mul(b.softplus(y), b.sigmoid(y))
+    graph.set_outputs([y], ["y"])
+    arrays = [np.linspace(-2, 2, 64, dtype=np.float32)]
+    (got,) = QUICK.build(graph, BuildOptions())(arrays)
+    want = evaluate(graph, arrays)["y"]
+    np.testing.assert_allclose(got.astype(np.float32), want.astype(np.float32), rtol=2**-6)
+
+
+def test_refusals_come_with_reasons_and_places() -> None:
+    graph = Graph()
+    x = graph.add_input(TensorType(F8E4M3, (2,)), "x")
+    b = Builder(graph, loc=Loc("onnx", ("block/cast",)))
+    graph.set_outputs([b.cast(x, dtype=F32)], ["a"])
+    with pytest.raises(UnsupportedByBackend, match=r"onnx:block/cast.*8-bit floats"):
+        QUICK.build(graph, BuildOptions())
+
+
+def test_without_tvm_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    library.engine.cache_clear()
+    monkeypatch.setitem(sys.modules, "tvm", None)
+    with pytest.raises(BackendMissing, match="cannot be imported") as caught:
+        library.engine()
+    assert "pip install" in caught.value.hint
+
+
+def test_a_broken_release_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    library.engine.cache_clear()
+    monkeypatch.setattr(library, "version", lambda name: "0.1.15" if name.endswith("ffi") else "0.27.0")
+    with pytest.raises(BackendMissing, match=r"crashes with apache-tvm-ffi 0\.1\.15"):
+        library.engine()
