@@ -109,6 +109,20 @@ CASES: dict[str, Case] = {
     "MatrixDiagPartV3": Case(tf.linalg.diag_part, {"x": f(2, 3, 3)}),
     "MatrixSetDiag": Case(lambda x, d: raw.MatrixSetDiag(input=x, diagonal=d), {"x": f(2, 3, 3), "d": f(2, 3)}),
     "MatrixSetDiagV3": Case(tf.linalg.set_diag, {"x": f(2, 3, 3), "d": f(2, 3)}),
+    **{
+        f"diagonal_{name}": Case(
+            lambda x, d, k=k, size=size: {
+                "part": tf.linalg.diag_part(x, k=k),
+                "set": tf.linalg.set_diag(x, d, k=k),
+                "made": tf.linalg.diag(d, k=k, padding_value=7.0),
+                "wide": tf.linalg.diag(d, k=k, num_rows=5, num_cols=size + max(k, 0)),
+            },
+            {"x": f(2, 3, 4), "d": f(2, size)},
+            (0,),
+        )
+        for name, k, size in (("main", 0, 3), ("above", 2, 2), ("below", -1, 2))
+    },
+    "eye_open": Case(lambda x: tf.eye(tf.shape(x)[0], tf.shape(x)[1]) + x, {"x": f(5, 3)}, (0, 1)),
     # -- indexing
     "Gather": Case(lambda x, n: raw.Gather(params=x, indices=n), {"x": f(5, 3), "n": i([0, 4], [2, 2])}, (1,)),
     "DenseBincount": Case(
@@ -135,12 +149,36 @@ CASES: dict[str, Case] = {
     "TensorScatterMax": Case(tf.tensor_scatter_nd_max, {"tensor": f(5, 2), "indices": i([1], [1]), "updates": f(2, 2)}),
     "TensorScatterMin": Case(tf.tensor_scatter_nd_min, {"tensor": f(5, 2), "indices": i([1], [1]), "updates": f(2, 2)}),
     "SegmentSum": Case(lambda x: tf.math.segment_sum(x, [0, 0, 2]), {"x": f(3, 2)}),
-    "SegmentProd": Case(lambda x: tf.math.segment_prod(x, [0, 0, 1]), {"x": f(3, 2)}),
+    "SegmentProd": Case(lambda x: tf.math.segment_prod(x, [0, 0, 2]), {"x": f(3, 2)}),
     "SegmentMin": Case(lambda x: tf.math.segment_min(x, [0, 0, 2]), {"x": f(3, 2)}),
     "unsorted_prod": Case(lambda x, n: tf.math.unsorted_segment_prod(x, n, 4), {"x": f(5, 2), "n": i(0, 3, 3, 0, 2)}),
     "unsorted_min": Case(lambda x, n: tf.math.unsorted_segment_min(x, n, 4), {"x": f(5, 2), "n": i(0, 3, 3, 0, -1)}),
     "SparseSegmentMean": Case(
         lambda x: raw.SparseSegmentMean(data=x, indices=[2, 0, 1], segment_ids=[0, 0, 1]), {"x": f(3, 2)}
+    ),
+    "SparseSegmentSqrtN": Case(lambda x: tf.sparse.segment_sqrt_n(x, [2, 0, 1], [0, 0, 2]), {"x": f(3, 2)}),
+    **{
+        f"SparseSegment{name}WithNumSegments": Case(
+            lambda x, n, s, name=name: getattr(raw, f"SparseSegment{name}WithNumSegments")(
+                data=x, indices=n, segment_ids=s, num_segments=4
+            ),
+            {"x": f(5, 2), "n": i(4, 0, 4), "s": i(0, 0, 2)},
+            (0,),
+        )
+        for name in ("Sum", "Mean", "SqrtN")
+    },
+    "unsorted_max_f64": Case(
+        lambda x, n: tf.math.unsorted_segment_max(x, n, 4), {"x": f(3, 2).astype(np.float64), "n": i(0, 3, 3)}
+    ),
+    "unsorted_min_f16": Case(
+        lambda x, n: tf.math.unsorted_segment_min(x, n, 4), {"x": f(3, 2).astype(np.float16), "n": i(0, 3, 3)}
+    ),
+    "Bucketize_nan": Case(
+        lambda x: raw.Bucketize(input=x, boundaries=[1.0, 2.0]), {"x": np.array([1, 2, 0.5, np.nan, np.inf])}
+    ),
+    "Xlog1py": Case(
+        lambda x, y: raw.Xlog1py(x=x, y=y),
+        {"x": np.array([0, 0, 1, 2], np.float32), "y": i(-1, 3, 1, 0).astype(np.float32)},
     ),
     "Unique": Case(lambda x: tf.gather(x, tf.unique([3, 1, 3, 0])[0]), {"x": f(4, 2)}),
     "VariableShape": Case(lambda x: tf.reshape(x, raw.VariableShape(input=VARIABLE.handle)) + VARIABLE, {"x": f(12)}),
@@ -183,6 +221,10 @@ CASES: dict[str, Case] = {
     # -- spectra, recurrences, lists, control flow
     "RFFT2D": Case(lambda x: tf.abs(tf.signal.rfft2d(x, [6, 8])), {"x": f(2, 5, 9)}),
     "IRFFT2D": Case(lambda x: tf.signal.irfft2d(tf.signal.rfft2d(x) * tf.complex(1.0, 0.5), [4, 8]), {"x": f(2, 4, 8)}),
+    "cast_to_complex": Case(lambda x: tf.math.real(tf.signal.fft2d(tf.cast(x, tf.complex64))), {"x": f(2, 4, 3)}, (0,)),
+    "cast_from_complex": Case(
+        lambda x: tf.cast(tf.cast(tf.signal.rfft(x), tf.complex128), tf.float64), {"x": f(2, 6)}, (0,)
+    ),
     "FFT2D": Case(
         lambda x: tf.math.real(tf.signal.ifft2d(tf.signal.fft2d(tf.complex(x, -x)) * tf.complex(0.5, 1.0))),
         {"x": f(2, 4, 3)},
@@ -212,6 +254,10 @@ CASES: dict[str, Case] = {
         lambda x: raw.TensorListGather(
             input_handle=_list(x), indices=[3, 0], element_shape=_SHAPE3, element_dtype=tf.float32
         ),
+        {"x": f(4, 3)},
+    ),
+    "list_pop": Case(
+        lambda x: raw.TensorListPopBack(input_handle=_list(x), element_shape=_SHAPE3, element_dtype=tf.float32).tensor,
         {"x": f(4, 3)},
     ),
     "list_facts": Case(

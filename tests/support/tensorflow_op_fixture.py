@@ -9,9 +9,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tests.support import tensorflow_op_cases, tensorflow_op_cases_nn, tensorflow_op_cases_old
+from tests.support import (
+    tensorflow_op_cases,
+    tensorflow_op_cases_images,
+    tensorflow_op_cases_nn,
+    tensorflow_op_cases_old,
+)
 
-CASES = {**tensorflow_op_cases.CASES, **tensorflow_op_cases_nn.CASES, **tensorflow_op_cases_old.CASES}
+CASES = {
+    **tensorflow_op_cases.CASES,
+    **tensorflow_op_cases_nn.CASES,
+    **tensorflow_op_cases_images.CASES,
+    **tensorflow_op_cases_old.CASES,
+}
 
 
 def make(folder: Path) -> None:

@@ -14,6 +14,10 @@ from isthmus.ir.errors import BadInput, UnsupportedModel
 from isthmus.ir.graph import Graph
 from isthmus.ir.types import DTYPES
 
+_OPEN_SIZES = (
+    "give all sizes but the batch as numbers with inputs=, or read the model through TensorFlow: "
+    'run with KERAS_BACKEND=tensorflow, or model.export("folder") there'
+)
 _TYPES = {str(dtype.numpy): name for name, dtype in DTYPES.items()}
 
 
@@ -41,7 +45,12 @@ def converted(model: Any, inputs: Any) -> Graph:
     given = {name: _typed(name, ports[name], each) for name, each in asked(ports, inputs).items()} if ports else inputs
     names = list(given) if isinstance(given, dict) else []
     called = _Called(model, _arrangement(model, list(ports.values())))
-    graph = import_torch(called, inputs=list(given.values()) if isinstance(given, dict) else list(given))
+    try:
+        graph = import_torch(called, inputs=list(given.values()) if isinstance(given, dict) else list(given))
+    except UnsupportedModel as error:
+        if "Constraints violated" in error.reason:  # torch's words: a layer asks for a size that is left open
+            error.hint = _OPEN_SIZES
+        raise
     graph.name = re.sub(r"\W+", "_", str(model.name), flags=re.ASCII) or graph.name
     for value, name in zip(graph.inputs, names, strict=False):
         value.name = name

@@ -11,7 +11,7 @@ from isthmus.compiler.importers.tensorflow.frame import Frame, Function, Functio
 from isthmus.compiler.importers.tensorflow.operands import PartialShape, Text
 from isthmus.compiler.importers.tensorflow.protos import Message
 from isthmus.compiler.importers.tensorflow.tensors import complex_constant, constant, texts
-from isthmus.compiler.importers.tensorflow.types import COMPLEX64, COMPLEX128, STRING, dtype_from, normal
+from isthmus.compiler.importers.tensorflow.types import COMPLEX64, COMPLEX128, STRING, complex_from, dtype_from, normal
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.op import Attribute
 
@@ -62,7 +62,9 @@ def attributes_of(node: Message, frame: Frame, walk: Walk, wanted: Mapping[str, 
             continue
         if name == "bad_indices_policy" and not value.s:
             continue
-        found[key] = decoded(value, frame, walk)
+        # Lowerings that know complex numbers take any object for a type; all others shall hear that there is none.
+        complex_type = complex_from(value.type) if key in wanted and wanted[key].annotation is object else None
+        found[key] = decoded(value, frame, walk) if complex_type is None else complex_type
     return found
 
 

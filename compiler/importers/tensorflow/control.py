@@ -89,7 +89,10 @@ class _FunctionalLoop:
     def unchanged(self) -> list[bool]:
         """Which variables the body passes on as they are."""
         marks = [Poison(()) for _ in self.start]
-        return [found is mark for found, mark in zip(self.step.passed_on(marks), marks, strict=True)]
+        found = self.step.passed_on(marks)
+        if len(found) != len(marks):
+            raise MalformedModel(f"the loop carries {len(marks)} values, but its body yields {len(found)}")
+        return [each is mark for each, mark in zip(found, marks, strict=True)]
 
     def condition(self, scope: Scope, variables: Sequence[Operand]) -> Operand:
         """Whether to go on."""

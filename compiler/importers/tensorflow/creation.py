@@ -14,6 +14,9 @@ from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.types import DType
 
+_MOST_WRITTEN = 1 << 20
+"""Ranges of more elements are not written out as constants: a small file shall not ask for much memory."""
+
 
 @lowers("Const", "HostConst")
 def const(b: TfBuilder, *, value: object) -> Value | Text | Complex:
@@ -61,9 +64,9 @@ def range_(b: TfBuilder, start: Value, limit: Value, step: Value) -> Value:
     """start, start + step, ... before limit. Its length is known where all three are."""
     start, limit, step = (scalar(b, x) for x in (start, limit, step))
     if not start.dtype.is_integer:
-        known = [b.numbers(x) for x in (start, limit, step)]
-        if all(each is not None for each in known):
-            return b.const(np.arange(*(each.item() for each in known if each is not None)).astype(start.dtype.numpy))
+        known = [each.item() for x in (start, limit, step) if (each := b.numbers(x)) is not None]
+        if len(known) == 3 and (known[1] - known[0]) / known[2] <= _MOST_WRITTEN:
+            return b.const(np.arange(*known).astype(start.dtype.numpy))
         return b.dynamic_iota(start, limit, step)
     sizes = [b.sizes(x) for x in (start, limit, step)]
     if any(each is None for each in sizes):
@@ -79,8 +82,8 @@ def range_(b: TfBuilder, start: Value, limit: Value, step: Value) -> Value:
 @lowers("LinSpace")
 def lin_space(b: TfBuilder, start: Value, stop: Value, count: Value) -> Value:
     known = b.sizes(count)
-    if known is None or not isinstance(known[0], int) or known[0] < 1:
-        raise UnsupportedModel("LinSpace of a computed number of elements")
+    if known is None or not isinstance(known[0], int) or not 1 <= known[0] <= _MOST_WRITTEN:
+        raise UnsupportedModel(f"LinSpace of a computed number of elements, or of more than {_MOST_WRITTEN}")
     share = np.linspace(0, 1, known[0]).astype(start.dtype.numpy)
     first = scalar(b, start)
     return b.add(first, b.mul(b.const(share), b.sub(scalar(b, stop), first)))

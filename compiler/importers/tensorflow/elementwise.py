@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from functools import reduce
 
+import numpy as np
+
 from isthmus.compiler.importers.lowering import Lowering, lowers
 from isthmus.compiler.importers.tensorflow.args import converted
 from isthmus.compiler.importers.tensorflow.frame import TfBuilder
 from isthmus.compiler.importers.tensorflow.operands import Complex
+from isthmus.compiler.importers.tensorflow.types import ComplexType
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
-from isthmus.ir.types import F32, DType
+from isthmus.ir.types import DType
 
 _ONE = {
     "Abs": "abs",
@@ -197,6 +200,11 @@ def xlogy(b: TfBuilder, x: Value, y: Value) -> Value:
     return b.where(b.equal(x, 0.0), 0.0, b.mul(x, b.log(y)))
 
 
+@lowers("Xlog1py")
+def xlog1py(b: TfBuilder, x: Value, y: Value) -> Value:
+    return b.where(b.equal(x, 0.0), 0.0, b.mul(x, b.log1p(y)))
+
+
 @lowers("IsFinite")
 def is_finite(b: TfBuilder, x: Value) -> Value:
     return b.logical_not(b.logical_or(b.is_nan(x), b.is_inf(x)))
@@ -223,8 +231,14 @@ def accumulate_n(b: TfBuilder, x: Value, *xs: Value, n: int, shape: object = Non
 
 
 @lowers("Cast")
-def cast(b: TfBuilder, x: Value, *, dst_t: DType, truncate: bool = False) -> Value:
-    return converted(b, x, dst_t)
+def cast(b: TfBuilder, x: Value | Complex, *, dst_t: object, truncate: bool = False) -> Value | Complex:
+    """Between real and complex numbers an imaginary part of zero comes, or the imaginary part goes."""
+    if isinstance(dst_t, ComplexType):
+        zero = b.const(np.zeros((), dst_t.part.numpy))
+        parts = (x.real, x.imaginary) if isinstance(x, Complex) else (x, b.full(zero, shape=x.shape))
+        return Complex(*(converted(b, part, dst_t.part) for part in parts))
+    assert isinstance(dst_t, DType)
+    return converted(b, x.real if isinstance(x, Complex) else x, dst_t)
 
 
 @lowers("Bitcast")
@@ -252,36 +266,6 @@ def select(b: TfBuilder, condition: Value, x: Value, y: Value) -> Value:
 @lowers("SelectV2")
 def select_v2(b: TfBuilder, condition: Value, x: Value, y: Value) -> Value:
     return b.where(condition, x, y)
-
-
-@lowers("Real")
-def real(b: TfBuilder, x: Complex, *, tout: DType = F32) -> Value:
-    return x.real
-
-
-@lowers("Imag")
-def imag(b: TfBuilder, x: Complex, *, tout: DType = F32) -> Value:
-    return x.imaginary
-
-
-@lowers("ComplexAbs")
-def complex_abs(b: TfBuilder, x: Complex, *, tout: DType = F32) -> Value:
-    return b.sqrt(b.add(b.mul(x.real, x.real), b.mul(x.imaginary, x.imaginary)))
-
-
-@lowers("Angle")
-def angle(b: TfBuilder, x: Complex, *, tout: DType = F32) -> Value:
-    return b.atan2(x.imaginary, x.real)
-
-
-@lowers("Complex")
-def complex_(b: TfBuilder, real: Value, imaginary: Value, *, tout: DType | None = None) -> Complex:
-    return Complex(real, imaginary)
-
-
-@lowers("Conj")
-def conj(b: TfBuilder, x: Complex | Value) -> Complex | Value:
-    return x if isinstance(x, Value) else Complex(x.real, b.neg(x.imaginary))
 
 
 def _as_complex(x: Value | Complex) -> Complex:

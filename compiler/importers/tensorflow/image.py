@@ -34,7 +34,9 @@ def crop_and_resize(
     height, width = target_size(b, size)
     count = boxes.shape[0]
     if not isinstance(height, int) or not isinstance(width, int):
-        raise UnsupportedModel("CropAndResize to a symbolic size")
+        raise UnsupportedModel("CropAndResize to a symbolic size", hint="give fixed sizes with inputs=")
+    if not (1 <= height <= _LARGEST_CROP and 1 <= width <= _LARGEST_CROP):
+        raise UnsupportedModel(f"CropAndResize to {height} x {width}")
     planes = b.gather(to_first(b, converted(b, image, F32), "NHWC"), box_index, axis=0)
     sides = [b.reshape(v, shape=(count, 1)) for v in b.split(boxes, axis=1, sizes=(1, 1, 1, 1))]
     rows, columns = _steps(b, sides[0], sides[2], height), _steps(b, sides[1], sides[3], width)
@@ -50,6 +52,9 @@ def crop_and_resize(
     )
     outside = b.reduce_any(b.logical_or(b.less(grid, -1.0), b.greater(grid, 1.0)), axes=(3,), keepdims=True)
     return b.where(outside, extrapolation_value, from_first(b, found, "NHWC"))
+
+
+_LARGEST_CROP = 1 << 16
 
 
 @lowers("DepthToSpace")

@@ -10,7 +10,7 @@ from isthmus.compiler.importers.tensorflow.frame import TfBuilder
 from isthmus.ir.dim import product
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
-from isthmus.ir.types import BOOL, F32, I32, I64, Array, DType
+from isthmus.ir.types import BOOL, F32, F64, I32, I64, Array, DType
 
 
 @lowers("GatherV2")
@@ -194,8 +194,10 @@ def unique(b: TfBuilder, x: Value, *, out_idx: DType = I32) -> tuple[Value, Valu
 @lowers("Bucketize")
 def bucketize(b: TfBuilder, x: Value, *, boundaries: tuple[float, ...]) -> Value:
     """How many of the sorted boundaries are not greater than the element."""
-    limits = b.const(np.array(boundaries, np.float32))
-    return _count(b, b.greater_equal(b.reshape(converted(b, x, F32), shape=(*x.shape, 1)), limits), I32)
+    wide = converted(b, x, F64 if x.dtype == F64 else F32)
+    limits = b.const(np.array(boundaries, np.float32).astype(wide.dtype.numpy))
+    below = b.less(b.reshape(wide, shape=(*x.shape, 1)), limits)
+    return _count(b, b.logical_not(below), I32)  # NaN is below none
 
 
 @lowers("LowerBound", "UpperBound")

@@ -9,7 +9,7 @@ import numpy as np
 from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.tensorflow.args import converted, scalar
 from isthmus.compiler.importers.tensorflow.frame import TfBuilder
-from isthmus.ir.dim import equal
+from isthmus.ir.dim import Dim, less_equal, minimum
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.types import I64, DType
@@ -92,11 +92,13 @@ def matrix_diag_v3(
     *,
     align: str = "RIGHT_LEFT",
 ) -> Value:
-    asked = [b.integers(v, "MatrixDiagV3") for v in (k, rows, columns)]
-    filler = b.numbers(padding)
-    if asked[0] not in ((0,), (0, 0)) or asked[1:] != [(-1,), (-1,)] or filler is None or filler.any():
-        raise UnsupportedModel("MatrixDiagV3 other than on the main diagonal of a square matrix of zeros")
-    return _diagonal(b, x)
+    """A matrix of `padding` with x on one diagonal; it is square unless rows or columns are given."""
+    above = _one_diagonal(b, k)
+    (height,), (width,) = b.integers(rows, f"{b.node.op}: rows"), b.integers(columns, f"{b.node.op}: columns")
+    size = x.shape[-1]
+    needed = (size + abs(above),) * 2 if height < 0 and width < 0 else (size + max(-above, 0), size + max(above, 0))
+    sizes = tuple(n if asked < 0 else asked for n, asked in zip(needed, (height, width), strict=True))
+    return _with_diagonal(b, b.expand(scalar(b, padding), shape=(*x.shape[:-1], *sizes)), x, above)
 
 
 @lowers("MatrixDiagPart")
@@ -113,30 +115,51 @@ def diag_part(b: TfBuilder, x: Value) -> Value:
 
 @lowers("MatrixDiagPartV3", "MatrixDiagPartV2")
 def matrix_diag_part_v3(b: TfBuilder, x: Value, k: Value, padding: Value, *, align: str = "RIGHT_LEFT") -> Value:
-    _require_main_diagonal(b, x, k)
-    return b.einsum(x, equation="...ii->...i")
+    above = _one_diagonal(b, k)
+    size = _diagonal_size(x, above)
+    starts = (max(-above, 0), max(above, 0))
+    axes = (x.rank - 2, x.rank - 1)
+    square = b.slice(x, axes=axes, starts=starts, stops=tuple(a + size for a in starts), steps=(1, 1))
+    return b.einsum(square, equation="...ii->...i")
 
 
 @lowers("MatrixSetDiag")
 def matrix_set_diag(b: TfBuilder, x: Value, diagonal: Value) -> Value:
-    return _with_diagonal(b, x, diagonal)
+    return _with_diagonal(b, x, diagonal, 0)
 
 
 @lowers("MatrixSetDiagV3", "MatrixSetDiagV2")
 def matrix_set_diag_v3(b: TfBuilder, x: Value, diagonal: Value, k: Value, *, align: str = "RIGHT_LEFT") -> Value:
-    _require_main_diagonal(b, x, k)
-    return _with_diagonal(b, x, diagonal)
+    return _with_diagonal(b, x, diagonal, _one_diagonal(b, k))
 
 
-def _with_diagonal(b: TfBuilder, x: Value, diagonal: Value) -> Value:
-    """x with the main diagonal of each matrix replaced."""
+def _with_diagonal(b: TfBuilder, x: Value, diagonal: Value, above: int) -> Value:
+    """x with one diagonal of each matrix replaced: the main one, or one so many places above it."""
     rows, columns = (b.iota(dtype=I64, shape=x.shape[-2:], axis=axis) for axis in (0, 1))
-    return b.where(b.equal(rows, columns), b.reshape(diagonal, shape=(*diagonal.shape, 1)), x)
+    before = max(-above, 0)
+    after = x.shape[-2] - _diagonal_size(x, above) - before
+    pads = (*[(0, 0)] * (diagonal.rank - 1), (before, after))
+    whole = b.pad(diagonal, b.const(0, diagonal.dtype), pads=pads) if before or after != 0 else diagonal
+    place = b.equal(b.add(rows, above), columns) if above else b.equal(rows, columns)
+    return b.where(place, b.reshape(whole, shape=(*whole.shape, 1)), x)
 
 
-def _require_main_diagonal(b: TfBuilder, x: Value, k: Value) -> None:
-    if set(b.integers(k, f"{b.node.op}: k")) != {0} or (k.rank and k.shape != (1,)) or equal(*x.shape[-2:]) is not True:
-        raise UnsupportedModel(f"{b.node.op} other than of the main diagonal of square matrices")
+def _diagonal_size(x: Value, above: int) -> Dim:
+    """How long the diagonal is that lies so many places above the main one."""
+    if x.rank < 2:
+        raise MalformedModel(f"{x} is no matrix")
+    rows, columns = x.shape[-2] - max(-above, 0), x.shape[-1] - max(above, 0)
+    size = minimum(rows, columns)
+    if less_equal(1, size) is False:
+        raise MalformedModel(f"{x} has no diagonal {above} places above the main one")
+    return size
+
+
+def _one_diagonal(b: TfBuilder, k: Value) -> int:
+    asked = set(b.integers(k, f"{b.node.op}: k"))
+    if len(asked) != 1:
+        raise UnsupportedModel(f"{b.node.op} of several diagonals")
+    return asked.pop()
 
 
 def fused(b: TfBuilder, x: Value, args: tuple[Value, ...], names: tuple[str, ...], alpha: float) -> Value:

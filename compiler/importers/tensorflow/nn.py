@@ -148,45 +148,6 @@ def conv_3d_transpose(
     return _conv_transpose(b, sizes, weight, x, strides, padding, data_format, dilations, ())
 
 
-@lowers("MaxPool", "MaxPool3D")
-def max_pool(
-    b: TfBuilder,
-    x: Value,
-    *,
-    ksize: Ints,
-    strides: Ints,
-    padding: str,
-    data_format: str = "",
-    explicit_paddings: Ints = (),
-) -> Value:
-    return _max_pool(b, x, ksize, strides, padding, data_format, explicit_paddings)
-
-
-@lowers("MaxPoolV2")
-def max_pool_v2(
-    b: TfBuilder, x: Value, ksize: Value, strides: Value, *, padding: str, data_format: str = "NHWC"
-) -> Value:
-    window, steps = b.integers(ksize, "MaxPoolV2: ksize"), b.integers(strides, "MaxPoolV2: strides")
-    return _max_pool(b, x, window, steps, padding, data_format, ())
-
-
-@lowers("AvgPool", "AvgPool3D")
-def avg_pool(b: TfBuilder, x: Value, *, ksize: Ints, strides: Ints, padding: str, data_format: str = "") -> Value:
-    """Padding counts for nothing; where its size is symbolic, zeros and ones are averaged and divided."""
-    data_format = data_format or ("NHWC" if x.rank == 4 else "NDHWC")
-    kernel, steps = (spatial(v, data_format, x.rank, n) for v, n in ((ksize, "ksize"), (strides, "strides")))
-    ones = (1,) * len(kernel)
-    planes = to_first(b, x, data_format)
-    asked = wanted_pads(planes.shape[2:], padding, (), kernel, steps, ones, data_format)
-    wide, pads = with_numbers(b, planes, asked)
-    found = b.avg_pool(wide, kernel=kernel, strides=steps, pads=pads, dilations=ones)
-    if wide is not planes:
-        covered = b.full(b.const(1.0, x.dtype), shape=(1, 1, *planes.shape[2:]))
-        shares, _ = with_numbers(b, covered, asked)
-        found = b.div(found, b.avg_pool(shares, kernel=kernel, strides=steps, pads=pads, dilations=ones))
-    return from_first(b, found, data_format)
-
-
 @lowers("BiasAdd")
 def bias_add(b: TfBuilder, x: Value, bias: Value, *, data_format: str = "NHWC") -> Value:
     """Along the last axis, or the second one."""
@@ -313,16 +274,3 @@ def _same_surplus(padding: str, k: int, s: int, d: int, low: Dim, surplus: Dim) 
         f"a transposed convolution whose result is not a multiple of its operand: {surplus}",
         hint="give fixed sizes with inputs=",
     )
-
-
-def _max_pool(
-    b: TfBuilder, x: Value, ksize: Ints, strides: Ints, padding: str, data_format: str, explicit: Ints
-) -> Value:
-    data_format = data_format or ("NHWC" if x.rank == 4 else "NDHWC")
-    kernel, steps = (spatial(v, data_format, x.rank, n) for v, n in ((ksize, "ksize"), (strides, "strides")))
-    ones = (1,) * len(kernel)
-    planes = to_first(b, x, data_format)
-    asked = wanted_pads(planes.shape[2:], padding, explicit, kernel, steps, ones, data_format)
-    planes, pads = with_numbers(b, planes, asked, -math.inf)
-    found = b.max_pool(planes, kernel=kernel, strides=steps, pads=pads, dilations=ones)
-    return from_first(b, found, data_format)

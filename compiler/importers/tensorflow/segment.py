@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+import ml_dtypes
 import numpy as np
 
 from isthmus.compiler.importers.lowering import Lowering, lowers
@@ -27,10 +26,7 @@ def _unsorted(source: str, reduction: str) -> Lowering:
     @lowers(source)
     def lower(b: TfBuilder, x: Value, ids: Value, count: Value) -> Value:
         """Rows with a negative number count for nothing."""
-        known = b.sizes(scalar(b, count))
-        if known is None:
-            raise UnsupportedModel(f"{source}: the number of segments must depend on nothing but input shapes")
-        return _combined(b, x, ids, known[0], reduction)
+        return _combined(b, x, ids, _count(b, count), reduction)
 
     return lower
 
@@ -38,10 +34,10 @@ def _unsorted(source: str, reduction: str) -> Lowering:
 def _sorted(source: str, reduction: str) -> Lowering:
     @lowers(source)
     def lower(b: TfBuilder, x: Value, ids: Value) -> Value:
-        """Segments without rows are zeros."""
+        """Segments without rows are zeros, products ones."""
         count = _constant_count(b, ids, source)
         found = _combined(b, x, ids, count, reduction)
-        if reduction == "add":
+        if reduction in ("add", "mul"):
             return found
         rows = _combined(b, b.full(b.const(1, x.dtype), shape=ids.shape), ids, count, "add")
         used = b.reshape(b.greater(rows, 0), shape=(count, *[1] * (x.rank - 1)))
@@ -59,21 +55,38 @@ def segment_mean(b: TfBuilder, x: Value, ids: Value) -> Value:
     return _mean(b, x, ids, _constant_count(b, ids, "SegmentMean"))
 
 
-@lowers("SparseSegmentSum")
-def sparse_segment_sum(b: TfBuilder, x: Value, indices: Value, ids: Value) -> Value:
-    count = _constant_count(b, ids, "SparseSegmentSum")
-    return _combined(b, b.gather(x, indices, axis=0), ids, count, "add")
+@lowers("SparseSegmentSum", "SparseSegmentMean", "SparseSegmentSqrtN")
+def sparse_segment(b: TfBuilder, x: Value, indices: Value, ids: Value, *, sparse_gradient: bool = False) -> Value:
+    return _of_rows(b, x, indices, ids, _constant_count(b, ids, b.node.op))
 
 
-@lowers("SparseSegmentMean")
-def sparse_segment_mean(b: TfBuilder, x: Value, indices: Value, ids: Value) -> Value:
-    return _mean(b, b.gather(x, indices, axis=0), ids, _constant_count(b, ids, "SparseSegmentMean"))
+@lowers("SparseSegmentSumWithNumSegments", "SparseSegmentMeanWithNumSegments", "SparseSegmentSqrtNWithNumSegments")
+def sparse_segment_of_count(
+    b: TfBuilder, x: Value, indices: Value, ids: Value, count: Value, *, sparse_gradient: bool = False
+) -> Value:
+    return _of_rows(b, x, indices, ids, _count(b, count))
 
 
-def _mean(b: TfBuilder, x: Value, ids: Value, count: int) -> Value:
+def _of_rows(b: TfBuilder, x: Value, indices: Value, ids: Value, count: Dim) -> Value:
+    """The rows of x that `indices` name, combined by segment as the op's name says."""
+    rows, op = b.gather(x, indices, axis=0), b.node.op
+    if op.startswith("SparseSegmentSum"):
+        return _combined(b, rows, ids, count, "add")
+    return _mean(b, rows, ids, count, by_root=op.startswith("SparseSegmentSqrtN"))
+
+
+def _mean(b: TfBuilder, x: Value, ids: Value, count: Dim, by_root: bool = False) -> Value:
+    """The sum of each segment, divided by the number of its rows or by the square root of that."""
     rows = _combined(b, b.full(b.const(1, x.dtype), shape=ids.shape), ids, count, "add")
     least = b.reshape(b.maximum(rows, 1), shape=(count, *[1] * (x.rank - 1)))
-    return b.div(_combined(b, x, ids, count, "add"), least)
+    return b.div(_combined(b, x, ids, count, "add"), b.sqrt(least) if by_root else least)
+
+
+def _count(b: TfBuilder, count: Value) -> Dim:
+    known = b.sizes(scalar(b, count))
+    if known is None:
+        raise UnsupportedModel(f"{b.node.op}: the number of segments must depend on nothing but input shapes")
+    return known[0]
 
 
 def _combined(b: TfBuilder, x: Value, ids: Value, count: Dim, reduction: str) -> Value:
@@ -94,8 +107,8 @@ def _neutral(reduction: str, dtype: DType) -> np.ndarray[tuple[()], np.dtype[np.
     if reduction in ("add", "mul"):
         return np.array(int(reduction == "mul"), numpy)
     if dtype.is_float:
-        limit = float(np.finfo(np.float32).max) if dtype.bits == 32 else math.inf
-        return np.array(-limit if reduction == "max" else limit, numpy)
+        finite = ml_dtypes.finfo(numpy)
+        return np.array(finite.min if reduction == "max" else finite.max, numpy)
     info = np.iinfo(numpy)
     return np.array(info.min if reduction == "max" else info.max, numpy)
 

@@ -9,14 +9,14 @@ from isthmus.compiler.importers.tensorflow.frame import TfBuilder
 from isthmus.compiler.importers.tensorflow.operands import Complex
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
-from isthmus.ir.types import Array, DType
+from isthmus.ir.types import Array
 
 _LONGEST = 4096
 """The matrices of longer transforms would take more memory than a model should."""
 
 
 @lowers("RFFT")
-def rfft(b: TfBuilder, x: Value, length: Value, *, tcomplex: DType | None = None) -> Complex:
+def rfft(b: TfBuilder, x: Value, length: Value) -> Complex:
     """The first n/2 + 1 frequencies of real signals along the last axis, cut or padded to n."""
     (n,) = b.integers(length, "RFFT: the length")
     angles = _angles(n, n // 2 + 1)
@@ -25,7 +25,7 @@ def rfft(b: TfBuilder, x: Value, length: Value, *, tcomplex: DType | None = None
 
 
 @lowers("IRFFT")
-def irfft(b: TfBuilder, x: Complex, length: Value, *, treal: DType | None = None) -> Value:
+def irfft(b: TfBuilder, x: Complex, length: Value) -> Value:
     """The real signal of n samples; the imaginary part of the first and the last frequency counts for nothing."""
     (n,) = b.integers(length, "IRFFT: the length")
     count = n // 2 + 1
@@ -39,7 +39,7 @@ def irfft(b: TfBuilder, x: Complex, length: Value, *, treal: DType | None = None
 
 
 @lowers("FFT", "IFFT")
-def fft(b: TfBuilder, x: Complex | Value, *, tcomplex: DType | None = None) -> Complex:
+def fft(b: TfBuilder, x: Complex | Value) -> Complex:
     if isinstance(x, Value):
         raise MalformedModel(f"{b.node.op} of a real tensor")
     return _transformed(b, x, b.node.op == "IFFT")
@@ -57,7 +57,7 @@ def _transformed(b: TfBuilder, x: Complex, inverse: bool) -> Complex:
 
 
 @lowers("RFFT2D")
-def rfft_2d(b: TfBuilder, x: Value, length: Value, *, tcomplex: DType | None = None) -> Complex:
+def rfft_2d(b: TfBuilder, x: Value, length: Value) -> Complex:
     """RFFT along the last axis, then FFT along the one before it."""
     rows, columns = b.integers(length, "RFFT2D: the lengths")
     fitted = _turned(b, _fitted(b, _turned(b, x), rows))
@@ -65,7 +65,7 @@ def rfft_2d(b: TfBuilder, x: Value, length: Value, *, tcomplex: DType | None = N
 
 
 @lowers("IRFFT2D")
-def irfft_2d(b: TfBuilder, x: Complex, length: Value, *, treal: DType | None = None) -> Value:
+def irfft_2d(b: TfBuilder, x: Complex, length: Value) -> Value:
     """The inverse of RFFT2D."""
     rows, columns = b.integers(length, "IRFFT2D: the lengths")
     real, imaginary = (_turned(b, _fitted(b, _turned(b, v), rows)) for v in (x.real, x.imaginary))
@@ -74,7 +74,7 @@ def irfft_2d(b: TfBuilder, x: Complex, length: Value, *, treal: DType | None = N
 
 
 @lowers("FFT2D", "IFFT2D")
-def fft_2d(b: TfBuilder, x: Complex | Value, *, tcomplex: DType | None = None) -> Complex:
+def fft_2d(b: TfBuilder, x: Complex | Value) -> Complex:
     if isinstance(x, Value):
         raise MalformedModel(f"{b.node.op} of a real tensor")
     inverse = b.node.op == "IFFT2D"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from isthmus.compiler.importers.lowering import LoweringTable
 from isthmus.compiler.importers.tensorflow import (
     activation,
+    color,
+    complex,
     control,
     creation,
     detection,
@@ -15,9 +17,11 @@ from isthmus.compiler.importers.tensorflow import (
     lookup,
     nn,
     norm,
+    pooling,
     quant,
     recurrent,
     reduce,
+    resampling,
     resizing,
     segment,
     shape,
@@ -30,12 +34,16 @@ from isthmus.compiler.importers.tensorflow import (
 TABLE = LoweringTable(
     (
         elementwise,
+        complex,
         activation,
         linalg,
         nn,
+        pooling,
         norm,
         image,
+        color,
         resizing,
+        resampling,
         reduce,
         shape,
         slicing,

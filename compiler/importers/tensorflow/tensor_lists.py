@@ -14,7 +14,8 @@ from isthmus.compiler.importers.tensorflow.lists import (
     with_slices,
 )
 from isthmus.compiler.importers.tensorflow.operands import LoopList, PartialShape, ReservedList, TensorList
-from isthmus.ir.errors import UnsupportedModel
+from isthmus.ir.dim import less_equal
+from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.types import DType
 
@@ -85,6 +86,18 @@ def push_back(
             raise UnsupportedModel("an element is added to a list of given length")
         return TensorList(row)
     return TensorList(b.concat(items.buffer, row, axis=0))
+
+
+@lowers("TensorListPopBack")
+def pop_back(
+    b: TfBuilder, items: TensorList, element_shape: Value, *, element_dtype: DType
+) -> tuple[TensorList, Value]:
+    """The list without its last element, and that."""
+    count = items.buffer.shape[0]
+    if less_equal(1, count) is False:
+        raise MalformedModel("an element is taken from an empty list")
+    shorter, last = b.split(items.buffer, axis=0, sizes=(count - 1, 1))
+    return TensorList(shorter), b.reshape(last, shape=items.buffer.shape[1:])
 
 
 @lowers("TensorListLength")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from isthmus.ir import types as ir
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.types import DType
@@ -35,6 +37,19 @@ _DTYPES: dict[int, DType] = {
     30: ir.U4,
 }
 _NAMES = {STRING: "string", COMPLEX64: "complex64", COMPLEX128: "complex128", RESOURCE: "resource", VARIANT: "variant"}
+
+
+@dataclass(frozen=True)
+class ComplexType:
+    """The type of complex numbers whose parts are of an element type of the IR."""
+
+    part: DType
+
+
+def complex_from(code: int) -> ComplexType | None:
+    """The complex type that TensorFlow's type number means; None if it means another."""
+    found = {COMPLEX64: ir.F32, COMPLEX128: ir.F64}.get(normal(code))
+    return None if found is None else ComplexType(found)
 
 
 def normal(code: int) -> int:

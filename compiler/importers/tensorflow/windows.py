@@ -16,7 +16,7 @@ DimPads = tuple[tuple[Dim, Dim], ...]
 def static(sizes: tuple[Dim, ...], what: str) -> Ints:
     """Sizes that must be numbers."""
     if not all(isinstance(d, int) for d in sizes):
-        raise UnsupportedModel(f"{what} has symbolic sizes")
+        raise UnsupportedModel(f"{what} has symbolic sizes", hint="give fixed sizes with inputs=")
     return sizes  # type: ignore[return-value]
 
 

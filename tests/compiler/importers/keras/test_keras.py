@@ -191,3 +191,12 @@ def test_a_damaged_file_ends_in_an_ordinary_error(tmp_path: Path) -> None:
         (tmp_path / "cut.keras").write_bytes(data[:cut])
         with pytest.raises(ImportFailed):
             isthmus.import_model(tmp_path / "cut.keras")
+
+
+def test_open_sizes_that_keras_looks_at() -> None:
+    x = keras.Input((None, None, 3), name="image")
+    model = keras.Model(x, layers.Conv2D(4, 3, strides=2, padding="same")(x))
+    with pytest.raises(UnsupportedModel) as caught:
+        isthmus.import_model(model)
+    assert "as numbers with inputs=" in caught.value.hint
+    assert str(isthmus.import_model(model, inputs={"image": ("N", 8, 8, 3)}).inputs[0].type) == "f32[N, 8, 8, 3]"

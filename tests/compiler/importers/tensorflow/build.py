@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from isthmus.compiler.importers.tensorflow.protos import Message, make
 
-FLOAT, INT32, STRING, INT64, BOOL, RESOURCE = 1, 3, 7, 9, 10, 20
+FLOAT, INT32, STRING, COMPLEX64, INT64, BOOL, RESOURCE = 1, 3, 7, 8, 9, 10, 20
 """TensorFlow's numbers for element types."""
 _CODES = {"float32": FLOAT, "int32": INT32, "int64": INT64, "bool": BOOL}
 

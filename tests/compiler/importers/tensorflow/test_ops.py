@@ -13,6 +13,7 @@ from isthmus.compiler.importers.tensorflow.table import TABLE
 from isthmus.ir import evaluate
 from isthmus.passes.numerics import relative_error
 from tests.compiler.importers.tensorflow.build import (
+    COMPLEX64,
     INT32,
     Function,
     Shape,
@@ -132,6 +133,22 @@ def _joined_list() -> bytes:
     return graph(*nodes)
 
 
+def _spectrum() -> bytes:
+    """With all attributes, as frozen graphs have them; SavedModels lack those that are as by default."""
+    nodes = (
+        placeholder("x", 3, 4),
+        const("n", [4]),
+        node("f", "RFFT", "x", "n", Treal=Type(1), Tcomplex=Type(COMPLEX64)),
+        node("y", "Real", "f", T=Type(COMPLEX64), Tout=Type(1)),
+    )
+    return graph(*nodes)
+
+
+def _segments() -> bytes:
+    rows = const("rows", [0, 2]), const("ids", [0, 0])
+    return _one("SparseSegmentSum", *rows, T=Type(1), Tidx=Type(INT32), sparse_gradient=False)
+
+
 def _diagonals(op: str, *more: str) -> bytes:
     nodes = (placeholder("x", 4, 4), const("k", 0), const("zero", 0.0), const("row", W[0]), node("y", op, "x", *more))
     return graph(*nodes)
@@ -166,11 +183,13 @@ OLD: dict[str, tuple[bytes, Any, Any]] = {
     ),
     "MatrixDiagPartV2": (_diagonals("MatrixDiagPartV2", "k", "zero"), W, np.diag(W)),
     "MatrixSetDiagV2": (_diagonals("MatrixSetDiagV2", "row", "k"), W, np.where(np.eye(4, dtype=bool), W[0], W)),
+    "Real, RFFT": (_spectrum(), X, np.fft.rfft(X).real.astype(np.float32)),
     "PlaceholderV2": (
         graph(node("x", "PlaceholderV2", dtype=Type(1), shape=Shape((3, 4))), node("y", "Neg", "x")),
         X,
         -X,
     ),
+    "SparseSegmentSum": (_segments(), X, X[:1] + X[2:]),
     "StatelessIf": (_branches(), np.abs(X), np.abs(X) * 2),
     "StatelessIf, the other branch": (_branches(), -np.abs(X), np.abs(X)),
     "TensorListConcat": (_joined_list(), X, X.reshape(-1)),

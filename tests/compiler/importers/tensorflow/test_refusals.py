@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 import isthmus
 from isthmus.compiler.importers.tensorflow import import_tensorflow
-from isthmus.compiler.importers.tensorflow.protos import make
+from isthmus.compiler.importers.tensorflow.protos import Message, make
 from isthmus.ir.errors import ImportFailed, MalformedModel, UnknownFormat, UnsupportedModel, UnsupportedOps
 from tests.compiler.importers.tensorflow.build import (
     FLOAT,
@@ -167,3 +169,25 @@ def test_errors_name_the_node() -> None:
     with pytest.raises(ImportFailed) as caught:
         import_tensorflow(bad)
     assert caught.value.where == "tensorflow:fc/MatMul (MatMul)"
+
+
+@pytest.mark.parametrize(
+    ("op", "nodes"),
+    [
+        ("LinSpace", [const("a", 0.0), const("b", 1.0), const("n", 1 << 30)]),
+        ("Range", [const("a", 0.0), const("b", 1e9), const("n", 1.0)]),
+        ("CropAndResize", [const("a", np.zeros((1, 4), np.float32)), const("b", [0]), const("n", [1 << 29, 1])]),
+        ("ResizeArea", [const("n", [1 << 29, 1])]),
+    ],
+)
+def test_small_files_that_ask_for_large_constants(op: str, nodes: list[Message]) -> None:
+    """Refused, or left to running: importing takes little memory."""
+    image = ["x"] if op in ("CropAndResize", "ResizeArea") else []
+    source = graph(placeholder("x", 1, 8, 8, 1), *nodes, node("y", op, *image, *(n.name for n in nodes)))
+    tracemalloc.start()
+    try:
+        with suppress(UnsupportedModel):
+            import_tensorflow(source, outputs=["y"])
+        assert tracemalloc.get_traced_memory()[1] < 1 << 25
+    finally:
+        tracemalloc.stop()
