@@ -1,4 +1,4 @@
-"""Writes what is derived from code: the op reference, support matrix, error codes and the builder's method stubs.
+"""Writes what is derived: the op reference, support matrix, error codes, the builder's method stubs, TVM's kernels.
 
 Run as `python docs/generate.py`; `python docs/generate.py --check` only says whether the files are current.
 """
@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from docs.kernel_table import PAGE, kernel_page
 from docs.support_matrix import support_matrix
 from isthmus.ir import errors, ops
 from isthmus.ir.constant import Constant
@@ -140,6 +141,7 @@ FILES = {
     ROOT / "docs" / "ops.md": op_reference,
     ROOT / "docs" / "errors.md": error_reference,
     ROOT / "docs" / "support.md": support_matrix,
+    PAGE: kernel_page,
     ROOT / "ir" / "op_methods.pyi": method_stubs,
 }
 

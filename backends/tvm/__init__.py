@@ -18,6 +18,7 @@ from isthmus.backends.tvm.runtime import Execution
 from isthmus.backends.tvm.write import TABLE, write_nodes
 from isthmus.ir.errors import BackendFailed, IsthmusError
 from isthmus.ir.graph import Graph, Node
+from isthmus.passes.fold import fold_node
 
 
 class TVMBackend(Backend):
@@ -26,17 +27,27 @@ class TVMBackend(Backend):
     name: ClassVar[str] = "tvm"
     deviations: ClassVar[Mapping[str, str]] = DEVIATIONS
 
-    def __init__(self, *, is_generating: bool = True, is_isolated: bool = True) -> None:
+    def __init__(self, *, is_generating: bool = True, is_isolated: bool = True, is_optimized: bool = True) -> None:
         """With the kernel library unless `is_generating` is false; compiling in a process of its own unless
-        `is_isolated` is: a child costs seconds, and only its crash does not end the caller's process.
+        `is_isolated` is: a child costs seconds, and only its crash does not end the caller's process. In the caller's,
+        LLVM's optimizations, which are half of the time, may be left out: `is_optimized`.
         """
         self._is_generating = is_generating
         self._is_isolated = is_isolated
+        self._is_optimized = is_optimized
 
     def supports(self, node: Node) -> Support:
         """By the types that are carried, then by the emission table."""
         reason = refusal(node)
         return support(TABLE, node) if reason is None else Refused(reason)
+
+    def legalize(self, graph: Graph) -> bool:
+        """Replace composites; what they are made of and constants alone decide, as a norm's factors, is known then."""
+        changed = super().legalize(graph)
+        if changed:
+            for node in graph.nodes:
+                fold_node(graph, node)
+        return changed
 
     def build(self, graph: Graph, options: BuildOptions) -> Executable:
         """Write, compile and bind the graph: for the processor at hand, or for the GPU architecture that is named.
@@ -61,7 +72,10 @@ class TVMBackend(Backend):
         written, cpu = module.finish(), processor()
         try:
             entry, found = stored(written, cpu, options) if self._is_isolated else (None, False)
-            code = compiled(written, cpu) if entry is None else tvm.runtime.load_module(str(entry.file))
+            if entry is None:
+                code = compiled(written, cpu, is_optimized=self._is_optimized)
+            else:
+                code = tvm.runtime.load_module(str(entry.file))
             machine_code = tvm.relax.VirtualMachine(code, tvm.cpu())
         except IsthmusError:
             raise

@@ -24,6 +24,9 @@ tirx: Any = _Later("tvm.tirx")
 ir: Any = _Later("tvm.ir")
 """Modules, and expressions that all of the engine's languages share."""
 
+sym: Any = _Later("tvm.sym")
+"""What can be proven of integers."""
+
 script: Any = _Later("tvm.tirx.script.builder")
 """Statements of TIR, written into the innermost open frame."""
 

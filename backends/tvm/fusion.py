@@ -18,10 +18,16 @@ MOVES = frozenset(("transpose", "slice", "split", "reverse", "trilu"))
 FREE = frozenset(("const", "full", "iota", "expand"))
 """Ops whose formulas cost no more than reading memory, whoever reads them how often."""
 
+COPIES = frozenset(("concat",))
+"""Ops that move each element once, and that what follows joins: the default loops are as good as any."""
+
 REDUCES = frozenset(
     ("reduce_sum", "reduce_mean", "reduce_prod", "reduce_max", "reduce_min", "reduce_all", "reduce_any")
 )
-"""Ops that read each element once."""
+"""Ops that read each element once, to make less of them."""
+
+READ_ONCE = MOVES | COPIES | REDUCES
+"""Ops that formulas join."""
 
 
 def is_elementwise(node: Node) -> bool:
@@ -47,14 +53,14 @@ def joins(value: Value, tensor: Tensor) -> bool:
         return False
     if is_elementwise(user):
         return user.results[0].shape == value.shape or is_free(tensor)
-    return root_of(tensor) is None and (user.op.name in MOVES or user.op.name in REDUCES)
+    return root_of(tensor) is None and user.op.name in READ_ONCE
 
 
 def to_store(node: Node, operands: Sequence[Tensor | None]) -> list[int]:
     """Which operands must be in memory before the node is written."""
     unstored = [(i, t) for i, t in enumerate(operands) if t is not None and not isinstance(t, Stored)]
     if not is_elementwise(node):
-        keeps = node.op.name in MOVES or node.op.name in REDUCES
+        keeps = node.op.name in READ_ONCE
         return [i for i, t in unstored if root_of(t) is not None or not (keeps or is_free(t))]
     result = node.results[0].shape
     chosen: list[int] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.backends.base import Refused
 from isthmus.backends.tvm import carriers
 from isthmus.backends.tvm.dims import KernelSizes
-from isthmus.backends.tvm.fusion import FREE
+from isthmus.backends.tvm.fusion import COPIES, FREE
 from isthmus.backends.tvm.kernels import Buffer, Expr, Group, Kernel, Packed, symbols_of
 from isthmus.backends.tvm.kernels import Stored as InMemory
 from isthmus.backends.tvm.scope import KernelScope
@@ -64,7 +64,7 @@ def tail_of(root: Pending, tensor: Tensor) -> tuple[Node, ...]:
 
 def generated(n: Network, root: Pending, tensor: Formula | Pending) -> Stored | None:
     """The result, by a kernel of the library; None with a note where it offers none."""
-    if n.module.generator is None:
+    if n.module.generator is None or root.anchor.op.name in COPIES:
         return None
     group = Group(root.anchor, tail_of(root, tensor), root.perm)
     offer = n.module.generator(group, n.module.machine)

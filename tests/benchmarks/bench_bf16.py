@@ -26,13 +26,13 @@ def relative_error(got: Mapping[str, Array], want: Mapping[str, Array]) -> float
     )
 
 
-def compiled(model: Any, hint: str) -> Any:
+def compiled(model: Any, hint: str, threads: int = THREADS) -> Any:
     """OpenVINO's own program in the precision of its hint, as a function on arrays by name."""
     import openvino
 
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": hint,
-        "INFERENCE_NUM_THREADS": THREADS,
+        "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
     }
     core = openvino.Core()

@@ -1,30 +1,71 @@
-"""Products of bf16 by our TVM kernels against OpenVINO's: `python -m tests.benchmarks.tvm_bf16`.
+"""bf16 by our TVM kernels against OpenVINO's bf16 hint: `python -m tests.benchmarks.tvm_bf16 [kernels | NETWORK ...]`.
 
-One thread of each, in turns, by the processor time it spends; medians of microseconds. OpenVINO runs with its bf16 hint
-on bf16 inputs and results, as our kernels do.
+One thread of each, in turns, by the processor time it spends; medians. Kernels take and give bf16 on both sides.
+Networks are compared with f32, and ours also with what the evaluator makes of the same bf16 graph.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import openvino
 from openvino import Type, opset13
 
+import isthmus
+from isthmus.ir.evaluate import evaluate
 from isthmus.ir.graph import Graph
-from isthmus.ir.types import BF16
+from isthmus.ir.types import BF16, Array
+from tests.benchmarks import bench_bf16
 from tests.benchmarks.measure import geometric_mean, show
+from tests.support import exported
 
 ROUNDS = 60
+NETWORKS = ("bert_base", "resnet50")
+NETWORK_ROUNDS = 15
+INPUTS = 4
+"""Errors are taken over so many inputs: over a single one, chance decides between equals."""
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the kernels, and the networks that are named; all without names."""
     # Both are read once, when TVM starts its threads.
     os.environ["TVM_NUM_THREADS"], os.environ["TVM_BIND_THREADS"] = "1", "0"
+    names = sys.argv[1:] or ["kernels", *NETWORKS]
+    if "kernels" in names:
+        _kernels()
+    if networks := [name for name in names if name != "kernels"]:
+        columns = ["network", "ours", "openvino", "openvino / ours", "error", "openvino's", "from the evaluator"]
+        note = "milliseconds, batch 1, bf16, 1 thread, processor time; errors against f32"
+        show("bf16 networks", columns, [_network(name) for name in networks], note)
+
+
+def _network(name: str) -> list[object]:
+    """A row: times of both, relative L2 errors of both against f32, and how far ours is from the evaluator."""
+    model = exported.filled(name)
+    batch = exported.random_inputs(model, INPUTS)
+    given = [{k: np.ascontiguousarray(v[i : i + 1]) for k, v in batch.items()} for i in range(INPUTS)]
+    sizes = exported.shapes(model, 1)
+    program = isthmus.compile(model, "cpu-bf16@tvm", inputs=sizes, threads=1)
+    engine, exact = (bench_bf16.compiled(model, hint, 1) for hint in ("bf16", "f32"))
+    wants = [exact(each) for each in given]
+    errors = [_error([call(each) for each in given], wants) for call in (program, engine)]
+    meant = evaluate(program.graph, given[0])
+    ours, theirs = _medians([lambda: program(given[0]), lambda: engine(given[0])], NETWORK_ROUNDS)
+    times = [ours * 1e3, theirs * 1e3, theirs / ours]
+    return [name, *times, *(f"{each:.1e}" for each in (*errors, bench_bf16.relative_error(program(given[0]), meant)))]
+
+
+def _error(gots: Sequence[Mapping[str, Array]], wants: Sequence[Mapping[str, Array]]) -> float:
+    """Over all inputs at once."""
+    got, want = ({k: np.concatenate([each[k] for each in found]) for k in wants[0]} for found in (gots, wants))
+    return bench_bf16.relative_error(got, want)
+
+
+def _kernels() -> None:
     rows: list[list[object]] = []
     for name, (graph, request) in _cases().items():
         title, ours, engine = _times(graph, request)
@@ -91,14 +132,19 @@ def _times(graph: Graph, request: openvino.InferRequest) -> tuple[str, float, fl
     arguments = built.tensors(known)
     request.set_input_tensor(openvino.Tensor(x.view(np.uint16), x.shape, Type.bf16))
     calls: list[Callable[[], object]] = [lambda: built.function(*arguments, result), request.infer]
-    times: list[list[float]] = [[], []]
-    for _ in range(ROUNDS):
+    ours, engine = (found * 1e6 for found in _medians(calls, ROUNDS))
+    return built.kernel.title, ours, engine
+
+
+def _medians(calls: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """Processor seconds of each call, made in turns; the first turn does not count."""
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(rounds):
         for call, found in zip(calls, times, strict=True):
             start = time.process_time()
             call()
             found.append(time.process_time() - start)
-    ours, engine = (float(np.median(found[1:])) * 1e6 for found in times)
-    return built.kernel.title, ours, engine
+    return [float(np.median(found[1:])) for found in times]
 
 
 if __name__ == "__main__":

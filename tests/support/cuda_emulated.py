@@ -13,9 +13,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from isthmus.backends.tvm.cuda.nvcc import find_nvcc
+from isthmus.ir.graph import Graph
 from isthmus.ir.types import Array
+
+if TYPE_CHECKING:
+    from isthmus.backends.tvm.cuda.execution import Execution
 
 _FOLDER = Path(__file__).parent / "cuda_emulation"
 _KERNEL = re.compile(
@@ -25,10 +30,11 @@ _VERSIONS = "libcudart.so.13 { global: cuda*; local: *; };"
 
 
 def emulate(
-    library: Path, calls: Sequence[Sequence[Array]], constants: Sequence[Array], optimization: str = "-O0"
+    library: Path, graph: Graph, calls: Sequence[Sequence[Array]], constants: Sequence[Array], optimization: str = "-O0"
 ) -> list[list[Array]]:
-    """Outputs of `main`, in a library that was built beside its source, for each list of inputs.
+    """Outputs of a graph, whose library was built beside its source, for each list of inputs.
 
+    The first are given on the host, all others in the device's memory, in which their outputs are left too.
     Takes a process of its own. `optimization` is g++'s: compiling or running takes longer.
     """
     folder = library.parent
@@ -41,7 +47,8 @@ def emulate(
     source.write_text(_launchable((folder / "kernels.cu").read_text("utf-8")), "utf-8")
     _compile(folder / "emulated.so", source, include, optimization, "-w")
     given, found = folder / "given.pickle", folder / "found.pickle"
-    given.write_bytes(pickle.dumps((list(calls), list(constants))))
+    types = [v.type for v in graph.inputs], [v.type for v in graph.outputs]
+    given.write_bytes(pickle.dumps((types, list(calls), list(constants))))
     environment = os.environ | {
         "LD_LIBRARY_PATH": str(folder),
         "EMULATED_KERNELS": str(folder / "emulated.so"),
@@ -89,11 +96,35 @@ def _run(library: str, given: str, found: str) -> None:
 
     for name in ("libcuda.so.1", "libcudart.so.13"):
         ctypes.CDLL(name)
-    from isthmus.backends.tvm.cuda.runtime import Session
+    from isthmus.backends.store import Entry, Store
+    from isthmus.backends.tvm.cuda.execution import Execution
 
-    calls, constants = pickle.loads(Path(given).read_bytes())
-    session = Session(Path(library), constants)
-    Path(found).write_bytes(pickle.dumps([session(inputs) for inputs in calls]))
+    (inputs, outputs), (first, *others), constants = pickle.loads(Path(given).read_bytes())
+    store = Store(Path(library).parent / "store")
+    execution = Execution(Entry("emulated", Path(library), {}), inputs, outputs, constants, "", {}, store)
+    results = [execution(first), *(_on_device(execution, x, stream) for stream, x in enumerate(others))]
+    Path(found).write_bytes(pickle.dumps(results))
+
+
+def _on_device(execution: Execution, inputs: Sequence[Array], stream: int) -> list[Array]:
+    """Outputs of a call in the device's memory; in no stream of its own where that is 0."""
+    from isthmus.backends.tvm.cuda.arrays import DeviceArray
+    from isthmus.backends.tvm.library import engine
+
+    tvm = engine()
+    there = [execution.take(tvm.runtime.tensor(x, tvm.cuda(0)), "an input") for x in inputs]
+    found = execution.on_device(there, stream or None)
+    again = [execution.take(_Foreign(y), "an output") for y in found]
+    assert [y.__dlpack_device__() for y in again if isinstance(y, DeviceArray)] == [(2, 0)] * len(found)
+    return [y.numpy() for y in again if isinstance(y, DeviceArray)]
+
+
+class _Foreign:
+    """An array of another library."""
+
+    def __init__(self, array: Any) -> None:
+        self.__dlpack__ = array.__dlpack__
+        self.__dlpack_device__ = array.__dlpack_device__
 
 
 if __name__ == "__main__":

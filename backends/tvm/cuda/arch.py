@@ -28,7 +28,7 @@ class Arch:
         return self.name.replace("sm", "sm_")
 
     def target(self) -> Any:
-        """The engine's target, with the processor at hand as the host."""
+        """The engine's target, with the processor at hand as the host: it only calls, so LLVM optimizes nothing."""
         kind = {
             "kind": "cuda",
             "arch": self.nvcc,
@@ -36,7 +36,7 @@ class Arch:
             "max_shared_memory_per_block": SHARED_MEMORY,
             "thread_warp_size": 32,
         }
-        return engine().target.Target(kind, host={"kind": "llvm"})
+        return engine().target.Target(kind, host={"kind": "llvm", "opt-level": 0})
 
 
 def arch_called(name: str) -> Arch:

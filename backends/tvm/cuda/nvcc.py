@@ -32,7 +32,7 @@ class Nvcc:
         code, made = folder / f"{name}.cu", folder / f"{name}.fatbin"
         code.write_text(source, "utf-8")
         number = arch.removeprefix("sm_")
-        options = ["-O3", "-std=c++17", "-gencode", f"arch=compute_{number},code=sm_{number}"]
+        options = ["-w", "-O3", "-std=c++17", "-gencode", f"arch=compute_{number},code=sm_{number}"]
         self._run(["--fatbin", *options, "-o", str(made), str(code)], f"kernels for {arch}", code)
         return made.read_bytes()
 

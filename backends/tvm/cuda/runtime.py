@@ -10,6 +10,7 @@ import numpy as np
 
 from isthmus.backends.emitter import brief
 from isthmus.backends.tvm.api import ffi
+from isthmus.backends.tvm.cuda.arrays import DeviceArray
 from isthmus.backends.tvm.cuda.driver import is_loaded
 from isthmus.backends.tvm.library import engine
 from isthmus.ir.errors import BackendFailed, DeviceUnavailable
@@ -34,16 +35,37 @@ class Session:
             raise BackendFailed(f"TVM did not load the library: {brief(error)}", where=str(library)) from error
         self._main = self._machine["main"]
         self._bound = [ffi.Shape(()), *map(self._sent, constants)]
+        self._stream = 0
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """Outputs in order, in the types that elements are carried in; they are complete. BackendFailed if it fails."""
+        found = self.queued(inputs)
         try:
-            found = self._main(*map(self._sent, inputs), *self._bound)
             return [each.numpy() for each in found]
+        except Exception as error:  # of a kernel: the copy is what waits for it
+            raise BackendFailed(f"TVM failed during a call: {brief(error)}") from error
+
+    def queued(self, inputs: Sequence[Array | DeviceArray], stream: int = 0) -> list[Any]:
+        """The engine's tensors on the GPU, for inputs on either side; complete once the stream has come that far.
+
+        The number of a stream is its handle, 0 CUDA's own. BackendFailed if it fails.
+        """
+        try:
+            if stream != self._stream:  # which may still use memory that the call takes over
+                self.finish(self._stream)
+                self._stream = stream
+            with ffi.use_raw_stream(self._device, stream):
+                return list(self._main(*map(self._sent, inputs), *self._bound))
         except Exception as error:
             raise BackendFailed(f"TVM failed during a call: {brief(error)}") from error
 
-    def _sent(self, array: Array) -> Any:
+    def finish(self, stream: int = 0) -> None:
+        """Wait until a stream has done what it was given."""
+        self._device.sync(stream)
+
+    def _sent(self, array: Array | DeviceArray) -> Any:
+        if isinstance(array, DeviceArray):
+            return array.carried
         return self._tensor(np.ascontiguousarray(array).reshape(array.shape), self._device)
 
 

@@ -3,14 +3,18 @@
 The default kernels say what may run side by side: parallel loops, and serial ones marked `INDEPENDENT`. Each such loop
 at the top of a function becomes a grid. Where its vectors only touch memory of their own lane, each lane is a thread,
 so that neighbouring threads read neighbouring elements; else each turn of the loop is one. What stands between such
-loops runs in a grid of one thread, as its order matters. Grids of one function are launched one after another.
+loops runs in a grid of one thread, as its order matters. Grids of one function are launched one after another, but
+loops of which none touches what another writes share one: the operands of a concatenation are copied by one launch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from isthmus.backends.tvm.api import ffi, ir, tirx
+from isthmus.backends.tvm.cuda.effects import Effects, effects
 from isthmus.backends.tvm.cuda.lanes import on_lanes
 from isthmus.backends.tvm.cuda.statements import Expr, PrimFunc, Stmt, flat, loads, sequence, substituted
 from isthmus.backends.tvm.schedule_default import INDEPENDENT
@@ -54,19 +58,27 @@ def spread(function: PrimFunc) -> PrimFunc:
     root = realize.block
     grids: list[Stmt] = []
     ordered: list[Stmt] = []
+    together: list[tuple[Part, Effects]] = []
 
     def flush() -> None:
         if ordered:
-            grids.append(_grid(sequence(ordered), tirx.const(1, "int64"), 1, _position()))
-            ordered.clear()
+            grids.append(_grid([Part(sequence(ordered), tirx.const(1, "int64"), _position())], 1))
+        if together:
+            grids.append(_grid([part for part, _ in together], THREADS))
+        ordered.clear()
+        together.clear()
 
     for each in flat(root.body):
         if isinstance(each, tirx.Bind) and not ordered and not loads(each.value):
             grids.append(each)  # a size: the host computes it
         elif isinstance(each, tirx.For) and is_independent(each):
-            flush()
-            grids.append(_spread_loop(each))
+            own = effects(each)
+            if ordered or any(own.interferes(other) for _, other in together):
+                flush()
+            together.append((_part(each), own))
         else:
+            if together:
+                flush()
             ordered.append(each)
     flush()
     block = type(root)([], [], [], root.name_hint, sequence(grids), None, list(root.alloc_buffers), [], {})
@@ -78,32 +90,47 @@ def is_independent(loop: Any) -> bool:
     return int(loop.kind) == tirx.ForKind.PARALLEL or INDEPENDENT in loop.annotations
 
 
-def _spread_loop(loop: Any) -> Stmt:
+@dataclass(frozen=True)
+class Part:
+    """What some threads of a grid do."""
+
+    body: Stmt
+    count: Expr
+    """How many threads, int64."""
+    position: Any
+    """The variable for which of them runs `body`."""
+
+
+def _part(loop: Any) -> Part:
     thread, lane = _position(), tirx.Var("lane", "int64")
     found = on_lanes(loop.body, lane)
     if found is None:
-        return _grid(substituted(loop.body, {loop.loop_var: thread}), loop.extent, THREADS, thread)
+        return Part(substituted(loop.body, {loop.loop_var: thread}), loop.extent, thread)
     body, width = found
     lanes = tirx.const(width, "int64")
     bind = tirx.Bind(lane, tirx.truncmod(thread, lanes))
     turned = substituted(body, {loop.loop_var: tirx.truncdiv(thread, lanes)})
-    return _grid(sequence([bind, turned]), loop.extent * lanes, THREADS, thread)
+    return Part(sequence([bind, turned]), loop.extent * lanes, thread)
 
 
 def _position() -> Any:
     return tirx.Var("thread", "int64")
 
 
-def _grid(body: Stmt, count: Expr, threads: int, position: Any) -> Stmt:
-    """`body` in the first `count` threads of as many blocks as it takes; `position` is the number of the thread."""
+def _grid(parts: Sequence[Part], threads: int) -> Stmt:
+    """Each part in as many threads as it takes, one part's threads after another's, in blocks of `threads`."""
     size = tirx.const(threads, "int64")
     one = tirx.const(1, "int64")
+    block, own, number = tirx.Var("block", "int64"), tirx.Var("own", "int64"), _position()
+    steps = [tirx.Bind(number, block * size + own)]
+    end: Expr = tirx.const(0, "int64")
+    for i, part in enumerate(parts):
+        start, end = end, end + part.count
+        is_its_own = tirx.all(number >= start, number < end) if i else number < end
+        steps += [tirx.Bind(part.position, number - start), tirx.IfThenElse(is_its_own, _private(part.body), None)]
     # a launch of no blocks is an error, so that empty tensors take one that does nothing
-    blocks = tirx.max(tirx.floordiv(count + size - one, size), one)
-    block, own = tirx.Var("block", "int64"), tirx.Var("own", "int64")
-    bind = tirx.Bind(position, block * size + own)
-    guarded = sequence([bind, tirx.IfThenElse(position < count, _private(body), None)])
-    return _bound("blockIdx.x", block, blocks, _bound("threadIdx.x", own, size, guarded))
+    blocks = tirx.max(tirx.floordiv(end + size - one, size), one)
+    return _bound("blockIdx.x", block, blocks, _bound("threadIdx.x", own, size, sequence(steps)))
 
 
 def _bound(thread: str, var: Any, extent: Expr, body: Stmt) -> Stmt:

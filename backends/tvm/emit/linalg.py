@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from isthmus.backends.emitter import emits, lacks
 from isthmus.backends.tvm import carriers, integers
@@ -15,63 +16,72 @@ from isthmus.backends.tvm.scope import KernelScope
 from isthmus.backends.tvm.tensors import Deliver, Tensor
 from isthmus.ir.dim import Dim
 
+_Prepared: TypeAlias = tuple[Callable[[KernelScope, Deliver], None], tuple[Tensor, ...]]
+
 
 @emits("matmul")
 def matmul(n: Network, x: Tensor, y: Tensor) -> Tensor:
-    """Row-major operands; columns of y lie side by side."""
-    left, right = n.row_major(x), n.row_major(y)
-    a, b, result = left.type, right.type, n.type
+    """By default row-major operands, columns of y side by side."""
+    a, b, result = n.x.type, n.node.inputs[1].type, n.type
     batch = result.rank - (a.rank > 1) - (b.rank > 1)
     kind = carriers.computed(result.dtype)
 
-    def write(scope: KernelScope, deliver: Deliver) -> None:
-        outer = [scope.size(d) for d in result.shape[:batch]]
-        rows = scope.size(a.shape[-2]) if a.rank > 1 else 1
-        columns = scope.size(b.shape[-1]) if b.rank > 1 else 1
+    def prepare() -> _Prepared:
+        left, right = n.row_major(x), n.row_major(y)
 
-        def element(index: list[Any], reduced: list[Any]) -> Expr:
-            *lead, row, column = index
-            lead_a = broadcast_index(scope, lead, a.shape[:-2], result.shape[:batch])
-            lead_b = broadcast_index(scope, lead, b.shape[:-2], result.shape[:batch])
-            u = scope.read(left, [*lead_a, row, reduced[0]] if a.rank > 1 else reduced)
-            v = scope.read(right, [*lead_b, reduced[0], column] if b.rank > 1 else reduced)
-            return integers.mul(u, v)
+        def write(scope: KernelScope, deliver: Deliver) -> None:
+            outer = [scope.size(d) for d in result.shape[:batch]]
+            rows = scope.size(a.shape[-2]) if a.rank > 1 else 1
+            columns = scope.size(b.shape[-1]) if b.rank > 1 else 1
 
-        def finish(index: list[Any], value: Expr) -> None:
-            *lead, row, column = index
-            deliver([*lead, *([row] if a.rank > 1 else []), *([column] if b.rank > 1 else [])], value)
+            def element(index: list[Any], reduced: list[Any]) -> Expr:
+                *lead, row, column = index
+                lead_a = broadcast_index(scope, lead, a.shape[:-2], result.shape[:batch])
+                lead_b = broadcast_index(scope, lead, b.shape[:-2], result.shape[:batch])
+                u = scope.read(left, [*lead_a, row, reduced[0]] if a.rank > 1 else reduced)
+                v = scope.read(right, [*lead_b, reduced[0], column] if b.rank > 1 else reduced)
+                return integers.mul(u, v)
 
-        work = Accumulation([scope.size(a.shape[-1])], tirx.const(0, kind), element, integers.add)
-        if b.rank == 1:
-            loops.along([*outer, rows, columns], work, scope.scratch, finish)
-        else:
-            loops.tiled([*outer, rows, columns], work, scope.scratch, finish)
+            def finish(index: list[Any], value: Expr) -> None:
+                *lead, row, column = index
+                deliver([*lead, *([row] if a.rank > 1 else []), *([column] if b.rank > 1 else [])], value)
 
-    return n.pending(write, left, right)
+            work = Accumulation([scope.size(a.shape[-1])], tirx.const(0, kind), element, integers.add)
+            if b.rank == 1:
+                loops.along([*outer, rows, columns], work, scope.scratch, finish)
+            else:
+                loops.tiled([*outer, rows, columns], work, scope.scratch, finish)
+
+        return write, (left, right)
+
+    return n.deferred(prepare, (x, y))
 
 
 @emits("linear")
 def linear(n: Network, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """All leading dimensions are rows."""
-    left, right = n.row_major(x), n.row_major(weight)
-    added = () if bias is None else (n.memory(bias),)
-    a = left.type
+    a, columns = n.x.type, n.type.shape[-1]
     kind = carriers.computed(a.dtype)
 
-    def write(scope: KernelScope, deliver: Deliver) -> None:
-        sizes = [scope.size(d) for d in a.shape[:-1]]
+    def prepare() -> _Prepared:
+        left, right = n.row_major(x), n.row_major(weight)
+        added = () if bias is None else (n.memory(bias),)
 
-        def element(index: list[Any], reduced: list[Any]) -> Expr:
-            return scope.read(left, [*index[:-1], reduced[0]]) * scope.read(right, [reduced[0], index[-1]])
+        def write(scope: KernelScope, deliver: Deliver) -> None:
+            sizes = [scope.size(d) for d in a.shape[:-1]]
 
-        def finish(index: list[Any], value: Expr) -> None:
-            deliver(index, value + scope.read(added[0], index[-1:]) if added else value)
+            def element(index: list[Any], reduced: list[Any]) -> Expr:
+                return scope.read(left, [*index[:-1], reduced[0]]) * scope.read(right, [reduced[0], index[-1]])
 
-        columns = scope.size(right.type.shape[1])
-        work = Accumulation([scope.size(a.shape[-1])], tirx.const(0, kind), element, lambda p, q: p + q)
-        loops.tiled([*sizes, columns], work, scope.scratch, finish)
+            def finish(index: list[Any], value: Expr) -> None:
+                deliver(index, value + scope.read(added[0], index[-1:]) if added else value)
 
-    return n.pending(write, left, right, *added)
+            work = Accumulation([scope.size(a.shape[-1])], tirx.const(0, kind), element, lambda p, q: p + q)
+            loops.tiled([*sizes, scope.size(columns)], work, scope.scratch, finish)
+
+        return write, (left, right, *added)
+
+    return n.deferred(prepare, (x, weight) if bias is None else (x, weight, bias))
 
 
 @emits("einsum")

@@ -271,21 +271,6 @@ def max_pool_with_indices(
 # -- normalisation -------------------------------------------------------------------------------
 
 
-@emits("batch_norm")
-def batch_norm(
-    n: Network, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, *, epsilon: float
-) -> Tensor:
-    """By channel, element by element."""
-
-    def element(scope: Scope, at: Index) -> Expr:
-        channel = at[1:2]
-        s, b, m, v = (scope.read(each, channel) for each in (scale, bias, mean, variance))
-        factor = s / tirx.sqrt(v + const(epsilon, v))
-        return (scope.read(x, at) - m) * factor + b
-
-    return n.formula(element, x, scale, bias, mean, variance)
-
-
 @emits("layer_norm")
 def layer_norm(
     n: Network, x: Tensor, scale: Tensor | None = None, bias: Tensor | None = None, *, axis: int, epsilon: float
@@ -353,5 +338,8 @@ def lrn(n: Network, x: Tensor, *, size: int, alpha: float, beta: float, bias: fl
     return n.formula(element, source, calls=True)
 
 
-MISSING = lacks(group_norm="taken apart: its rows are groups of channels, under another shape")
+MISSING = lacks(
+    batch_norm="taken apart into elementwise ops, which join what they follow",
+    group_norm="taken apart: its rows are groups of channels, under another shape",
+)
 """Composites that this backend writes no kernel of its own for."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from isthmus.backends.emitter import emits
 from isthmus.backends.tvm import carriers
 from isthmus.backends.tvm import schedule_default as loops
 from isthmus.backends.tvm.api import tirx
+from isthmus.backends.tvm.fusion import preferred_perm
 from isthmus.backends.tvm.kernels import Expr
 from isthmus.backends.tvm.maths import select
-from isthmus.backends.tvm.network import Network
+from isthmus.backends.tvm.network import Network, logical
+from isthmus.backends.tvm.rows import sweep
 from isthmus.backends.tvm.schedule_default import int64
 from isthmus.backends.tvm.scope import KernelScope
-from isthmus.backends.tvm.tensors import Index, Scope, Stored, Tensor
+from isthmus.backends.tvm.tensors import Deliver, Formula, Index, Scope, Stored, Tensor
 from isthmus.ir.dim import Dim, Shape, bounds
 from isthmus.ir.types import I64, TensorType
 
@@ -96,29 +99,48 @@ def transpose(n: Network, x: Tensor, *, perm: tuple[int, ...]) -> Tensor:
 
 @emits("concat")
 def concat(n: Network, *xs: Tensor, axis: int) -> Tensor:
-    """One loop an operand, in one kernel."""
-    sources = [n.memory(x) for x in xs]
-    perm = sources[0].perm
-    sources = [n.memory(each, perm) for each in sources]
-    type = n.type
+    """Each operand starts where the one before ends: a loop for each, within one over what is outside of the axis."""
+    model = next((x for x in xs if isinstance(x, Stored)), xs[0])
+    perm = preferred_perm(model) if isinstance(model, Formula) else model.perm
+    sources = [x if isinstance(x, Formula) else n.memory(x, perm) for x in xs]
+    shape = n.type.shape
+    is_shareable = axis == perm[-1] and n.module.machine.registers > 0  # a GPU has threads for all elements at once
 
-    def body(scope: KernelScope) -> None:
+    def write(scope: KernelScope, deliver: Deliver) -> None:
         start = int64(0)
+
+        def put(each: Tensor, start: Expr, place: list[Any]) -> None:
+            at = logical(place, perm)
+            moved = [p + start if a == axis else p for a, p in enumerate(at)]
+            deliver(moved, scope.read(each, at))
+
+        def run(each: Tensor, start: Expr, place: list[Any], position: Expr) -> None:
+            put(each, start, [*place, position])
+
+        outer = [scope.size(shape[a]) for a in perm[:-1]]
+        if is_shareable and loops.is_large(outer, _WIDE):
+            with loops.nest(outer, loops.is_large([scope.size(d) for d in shape])) as place:
+                for each in sources:
+                    size = scope.size(each.type.shape[axis])
+                    if size != 0:
+                        sweep(size, partial(run, each, start, place), _is_vector(each))
+                    start = start + int64(size)
+            return
         for each in sources:
             extents = [scope.size(each.type.shape[a]) for a in perm]
-
-            def element(place: list[Any], each: Stored = each, start: Expr = start) -> None:
-                at = [None] * len(perm)
-                for position, a in zip(place, perm, strict=True):
-                    at[a] = position
-                moved = [p + start if a == axis else p for a, p in enumerate(at)]
-                scope.store(0, type, perm, moved, scope.read(each, at))
-
             if 0 not in extents:
-                loops.pointwise(extents, element, True)
+                loops.pointwise(extents, partial(put, each, start), _is_vector(each))
             start = start + int64(scope.size(each.type.shape[axis]))
 
-    return n.filled(body, sources, type, perm)
+    return n.pending(write, *sources, perm=perm)
+
+
+_WIDE = 512
+"""Elements an operand of `concat` may bring for each turn of a loop that is worth sharing."""
+
+
+def _is_vector(tensor: Tensor) -> bool:
+    return not (isinstance(tensor, Formula) and tensor.uses_libm)
 
 
 @emits("split")

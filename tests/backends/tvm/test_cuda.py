@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,24 @@ import pytest
 
 from isthmus.backends import child
 from isthmus.backends.base import BuildOptions
-from isthmus.backends.progress import Silent
+from isthmus.backends.progress import Progress
 from isthmus.backends.store import Store
 from isthmus.backends.tensorrt.device import Gpu, gpu_arch
 from isthmus.backends.tvm import TVMBackend
 from isthmus.backends.tvm.cuda import driver
 from isthmus.backends.tvm.cuda.arch import arch_called
+from isthmus.backends.tvm.cuda.arrays import DeviceArray, take
 from isthmus.backends.tvm.cuda.backend import build, written
 from isthmus.backends.tvm.cuda.build import LIBRARY, Built, on_threads
 from isthmus.backends.tvm.cuda.checks import FATBIN, require_machine_code, require_threads
-from isthmus.backends.tvm.cuda.library import MODULE, REQUEST, WORK
+from isthmus.backends.tvm.cuda.effects import effects
+from isthmus.backends.tvm.cuda.execution import Execution
 from isthmus.backends.tvm.cuda.nvcc import find_nvcc
 from isthmus.backends.tvm.cuda.threads import is_spread
 from isthmus.backends.tvm.library import engine
 from isthmus.ir.builder import Builder
 from isthmus.ir.dim import symbol
-from isthmus.ir.errors import BackendFailed, BackendMissing, DeviceUnavailable, UnsupportedByBackend
+from isthmus.ir.errors import BackendFailed, BackendMissing, BadInput, DeviceUnavailable, UnsupportedByBackend
 from isthmus.ir.evaluate import evaluate
 from isthmus.ir.graph import Graph, Value
 from isthmus.ir.parser import parse
@@ -74,6 +77,7 @@ def sample() -> Graph:
     found |= {
         "depthwise": b.conv(half, depthwise, groups=16, **window),
         "max_pool": b.max_pool(image, kernel=(3, 3), ceil_mode=False, **window),
+        "positive": b.greater(image, b.const(np.array(0, np.float32))),
         "mean": b.reduce_mean(image, axes=(2, 3), keepdims=False),
         "largest": b.reduce_max(half, axes=(1,), keepdims=True),
         "gather": b.gather(b.const(drawn(30, 40)), names, axis=0),
@@ -82,6 +86,9 @@ def sample() -> Graph:
         "places": places,
         "cumsum": b.cumsum(image, axis=2, exclusive=False, reverse=True),
         "first": b.argmax(image, axis=1, keepdims=False, last=False),
+        "concat": b.concat(
+            image, b.relu(image), b.slice(image, axes=(1,), starts=(2,), stops=(5,), steps=(1,)), axis=1
+        ),
         "scattered": b.scatter_elements(b.const(drawn(6, 4)), updated, b.const(drawn(1, 4)), axis=0, reduction="add"),
     }
     graph.set_outputs(list(found.values()), list(found))
@@ -100,23 +107,41 @@ def legal(graph: Graph) -> Graph:
     return graph
 
 
+@dataclass
+class Kept:
+    """The sample, built once."""
+
+    library: Path
+    """Beside all that was made on the way."""
+    options: BuildOptions
+    execution: Execution
+
+
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's library and all that was made on the way."""
-    folder = tmp_path_factory.mktemp("cuda")
-    module, _ = written(legal(sample()))
-    (folder / MODULE).write_text(engine().ir.save_json(module), "utf-8")
-    (folder / REQUEST).write_text('{"arch": "sm89"}', "utf-8")
-    child.run(WORK, folder, Silent())
-    return folder / LIBRARY
+def built(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """The sample's library, built as any is, with what the child process worked on."""
+    folder, options = (
+        tmp_path_factory.mktemp("cuda"),
+        BuildOptions(arch="sm89", store=Store(tmp_path_factory.mktemp("s"))),
+    )
+    run = child.run
+
+    def watched(function: str, work: Path, progress: Progress) -> dict[str, Any]:
+        found = run(function, work, progress)
+        shutil.copytree(work, folder, dirs_exist_ok=True)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(child, "run", watched)
+        return Kept(folder / LIBRARY, options, build(legal(sample()), options))
 
 
 @needs_nvcc
-def test_the_library_computes_what_the_graph_means(built: Path) -> None:
+def test_the_library_computes_what_the_graph_means(built: Kept) -> None:
     graph = legal(sample())
-    calls = [given(37), given(0)]
+    calls = [given(37), given(5), given(0)]
     _, constants = written(graph)
-    found = emulate(built, calls, constants)
+    found = emulate(built.library, graph, calls, constants)
     wrong = [
         f"{name}: {difference}"
         for inputs, gots in zip(calls, found, strict=True)
@@ -135,14 +160,15 @@ def differs(got: Array, want: Array) -> str:
 
 
 @needs_nvcc
-def test_the_library_holds_machine_code(built: Path) -> None:
-    made = (built.parent / "kernels.fatbin").read_bytes()
+def test_the_library_holds_machine_code(built: Kept) -> None:
+    library = built.library
+    made = library.with_name("kernels.fatbin").read_bytes()
     assert made.startswith(FATBIN)
-    require_machine_code(built, made)
+    require_machine_code(library, made)
     with pytest.raises(BackendFailed, match="no machine code"):
-        require_machine_code(built, made[:-1] + bytes([made[-1] ^ 1]))
+        require_machine_code(library, made[:-1] + bytes([made[-1] ^ 1]))
     with pytest.raises(BackendFailed, match="no machine code"):
-        require_machine_code(built, b"")
+        require_machine_code(library, b"")
 
 
 def test_every_kernel_is_spread_over_threads() -> None:
@@ -167,6 +193,41 @@ def test_lanes_become_threads_where_they_keep_apart() -> None:
     assert "lane" not in text["kernel_reduce_sum"], "the lanes of a sum are added up"
 
 
+@pytest.mark.parametrize(("size", "launches"), [(40, 1), (symbol("N", 1, 64), 6)])
+def test_loops_share_a_launch_where_they_are_seen_to_write_apart(size: Any, launches: int) -> None:
+    graph = Graph("copies")
+    values = [graph.add_input(TensorType(F32, (8, size)), name) for name in "xyz"]
+    graph.set_outputs([Builder(graph).concat(*values, axis=1)])
+    kernel = on_threads(written(legal(graph))[0], Built(Path()))["kernel_concat"]
+    assert str(kernel).count('"blockIdx.x"') == launches, "each in whole vectors, and the rest where it is open"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_apart"),
+    [
+        (("y", 0, "x", 0), ("y", 8, "x", 0), True),
+        (("y", 0, "x", 0), ("y", 7, "x", 0), False),
+        (("y", 0, "x", 0), ("z", 0, "y", 0), False),
+        (("y", 0, "z", 0), ("z", 0, "x", 0), False),
+        (("y", 0, "x", 0), ("z", 0, "x", 4), True),
+    ],
+)
+def test_loops_interfere_where_one_touches_what_the_other_writes(
+    first: tuple[Any, ...], second: tuple[Any, ...], is_apart: bool
+) -> None:
+    tirx = engine().tirx
+    buffers = {name: tirx.decl_buffer((16,), "float32", name) for name in "xyz"}
+
+    def loop(to: str, start: int, source: str, begin: int) -> Any:
+        i = tirx.Var("i", "int64")
+        value = tirx.BufferLoad(buffers[source], [i + begin])
+        body = tirx.BufferStore(buffers[to], value, [i + start])
+        return tirx.For(i, tirx.const(0, "int64"), tirx.const(8, "int64"), tirx.ForKind.SERIAL, body)
+
+    one, other = effects(loop(*first)), effects(loop(*second))
+    assert (one.interferes(other), other.interferes(one)) == (not is_apart, not is_apart)
+
+
 def test_control_flow_is_refused() -> None:
     graph = parse(
         "graph @g(%c: bool[], %x: f32[2]) {\n"
@@ -175,6 +236,35 @@ def test_control_flow_is_refused() -> None:
     )
     with pytest.raises(UnsupportedByBackend, match="host"):
         build(graph, BuildOptions(arch="sm89"))
+
+
+def test_inputs_on_the_gpu_are_taken_from_what_speaks_dlpack_there() -> None:
+    rows = np.arange(6.0).reshape(2, 3)
+    assert take(rows, "x") is rows
+    taken = take(Foreign(rows), "x")
+    np.testing.assert_array_equal(taken.numpy() if isinstance(taken, DeviceArray) else taken, rows)
+    with pytest.raises(BadInput, match="x is a list"):
+        take([1.0], "x")
+    with pytest.raises(BadInput, match=r"x lies on DLPack device \(2, 1\)"):
+        take(Foreign(rows, device=(2, 1)), "x")
+    with pytest.raises(BadInput, match="not handed over"):
+        take(Foreign(rows.T), "x")
+    with pytest.raises(BadInput, match="unknown type_code"):
+        take(Foreign(rows.astype(np.complex64)), "x")
+
+
+class Foreign:
+    """An array of another library."""
+
+    def __init__(self, array: Array, device: tuple[int, int] = (1, 0)) -> None:
+        self._array = array
+        self._device = device
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._device
+
+    def __dlpack__(self, **asked: Any) -> Any:
+        return self._array.__dlpack__(**asked)
 
 
 def test_an_unknown_architecture_is_an_error() -> None:
@@ -209,17 +299,19 @@ def small() -> Graph:
 
 
 @needs_nvcc
-def test_a_build_is_kept_and_says_so_where_there_is_no_gpu(tmp_path: Path) -> None:
-    options = BuildOptions(arch="sm90", store=Store(tmp_path))
-    execution = build(small(), options)
-    assert (execution.info["engine"], execution.info["kernels"].split()[0]) == ("TVM for sm90", "1")
+def test_a_build_is_kept_and_says_so_where_there_is_no_gpu(built: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    info, store = built.execution.info, built.options.store
+    assert info["engine"] == "TVM for sm89"
+    assert int(info["kernels"].split()[0]) > 20
     assert not driver.is_loaded() or gpu_arch(), "the stand-in for the driver stays in the process that builds"
     if not gpu_arch():
-        with pytest.raises(DeviceUnavailable, match="NVIDIA GPU"):
-            execution([np.ones(4, np.float32)])
-    again = build(small(), options)
-    assert again.engines == execution.engines
-    assert len(list(tmp_path.glob("*.so"))) == 1
+        for call in (built.execution, built.execution.on_device):
+            with pytest.raises(DeviceUnavailable, match="NVIDIA GPU"):
+                call(given(5))
+    monkeypatch.setattr(child, "run", None)  # nothing is built again
+    again = build(legal(sample()), built.options)
+    assert again.engines == built.execution.engines
+    assert store.find(*again.engines)
 
 
 @needs_nvcc

@@ -1,28 +1,24 @@
-"""Every row of the op table, compiled by TVM and run, against the evaluator."""
+"""Every row of the op table, compiled by TVM and run, against the evaluator; `tests/benchmarks/tvm_cases.py` runs every
+case of every row, with LLVM's optimizations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pytest
 
-from isthmus.backends.base import BuildOptions
 from isthmus.backends.emitter import Emission
 from isthmus.backends.tvm import TVMBackend
 from isthmus.backends.tvm.limits import DEVIATIONS
 from isthmus.backends.tvm.write import TABLE
 from isthmus.ir import ops
-from isthmus.ir.builder import Builder
-from isthmus.ir.evaluate import evaluate
-from isthmus.ir.graph import Graph, Value
-from isthmus.ir.types import Array, dtype_of
-from isthmus.ir.verify import verify
+from isthmus.ir.types import Array
+from tests.backends.tvm.agreement import TAMED, disagreement, disagreements, is_taken
 from tests.support.opcases import Case, cases_for
 
-BACKEND = TVMBackend(is_isolated=False)
-RELATIVE = {"float64": 1e-12, "float32": 2e-6, "float16": 2.0**-10, "bfloat16": 2.0**-8}
-"""By the type of a result: for f32 a few roundings in another order, for narrow types twice what rounding costs."""
+BACKEND = TVMBackend(is_isolated=False, is_optimized=False)
 
 
 def thinned(cases: Sequence[Case]) -> list[Case]:
@@ -45,66 +41,14 @@ def thinned(cases: Sequence[Case]) -> list[Case]:
     return kept
 
 
-def without_infinities(x: Array) -> Array:
-    """Ones in their place."""
-    return np.where(np.isinf(x.astype(np.float64)), np.ones((), x.dtype), x) if dtype_of(x).is_float else x
-
-
-TAMED: dict[str, Callable[[Array], Array]] = {"silu": without_infinities, "gelu": without_infinities}
-"""What is kept out of an op's hostile inputs, because `DEVIATIONS` says that the engine differs there."""
-
-
-def inputs_of(case: Case) -> list[Array]:
-    tame = TAMED.get(case.op)
-    return [tame(array) if tame else array for array in case.inputs]
-
-
-def disagreement(got: Array, want: Array) -> str | None:
-    """Why two results count as different: exact for integers, relative L2 norm for floats, specials in place."""
-    if got.shape != want.shape or got.dtype != want.dtype:
-        return f"{got.dtype}{got.shape} instead of {want.dtype}{want.shape}"
-    if want.dtype.kind in "biu":
-        return None if np.array_equal(got, want) else f"{got[got != want][:5]} instead of {want[got != want][:5]}"
-    a, b = got.astype(np.float64), want.astype(np.float64)
-    special = ~(np.isfinite(a) & np.isfinite(b))
-    if not np.array_equal(a[special], b[special], equal_nan=True):
-        return f"{a[special][:8]} instead of {b[special][:8]}"
-    error = float(np.linalg.norm(a[~special] - b[~special]))
-    size = float(np.linalg.norm(b[~special]))
-    return None if error <= RELATIVE[want.dtype.name] * max(size, 1e-30) else f"relative error {error / size:.1e}"
-
-
 @pytest.mark.parametrize("name", ops.TABLE)
 def test_every_row_agrees_with_the_evaluator_or_says_why_not(name: str) -> None:
     cases = thinned(cases_for(ops.TABLE[name]))
     assert cases, f"no case builds for {name}"
-    taken = [case for case in cases if is_taken(case)]
-    graph = Graph(name)
-    b = Builder(graph)
-    owners: list[Case] = []
-    results: list[Value] = []
-    for i, case in enumerate(taken):
-        made = case.add_to(b, f"c{i}_")
-        owners += [case] * len(made)
-        results += made
-    graph.set_outputs(results, [f"y{i}" for i in range(len(results))])
-    arrays = [array for case in taken for array in inputs_of(case)]
-    wants = evaluate(graph, arrays).values()
-    BACKEND.legalize(graph)
-    gots = BACKEND.build(graph, BuildOptions(threads=1))(arrays)
-    compared = zip(owners, map(disagreement, gots, wants), strict=True)
-    wrong = [f"{case}: {found}" for case, found in compared if found]
+    taken = [case for case in cases if is_taken(case, BACKEND)]
+    assert taken, f"TVM takes no case of {name}"
+    wrong = disagreements(taken, BACKEND)
     assert not wrong, "\n".join(wrong)
-
-
-def is_taken(case: Case) -> bool:
-    """Whether TVM takes the case once legalized; all cases that it takes are then run as one graph."""
-    graph = case.graph()
-    BACKEND.legalize(graph)
-    verify(graph)
-    refused = BACKEND.unsupported(graph)
-    assert all(len(reason) > 10 for _, reason in refused)
-    return not refused
 
 
 def test_every_row_is_emitted_or_has_a_reason() -> None:
@@ -116,6 +60,15 @@ def test_what_is_tamed_is_declared() -> None:
     assert set(TAMED) <= set(DEVIATIONS)
 
 
-def test_every_row_is_taken_in_some_case() -> None:
-    never = {name for name, row in ops.TABLE.items() if not any(map(is_taken, thinned(cases_for(row))))}
-    assert not never
+@pytest.mark.parametrize(
+    ("got", "words"),
+    [
+        (np.array([1.0, np.nan], np.float32), None),
+        (np.array([1.0, np.nan], np.float64), "float64"),
+        (np.array([1.00001, np.nan], np.float32), "relative error"),
+        (np.array([1.0, 1.0], np.float32), "instead of"),
+    ],
+)
+def test_a_difference_is_seen(got: Array, words: str | None) -> None:
+    found = disagreement(got, np.array([1.0, np.nan], np.float32))
+    assert found is None if words is None else found is not None and words in found

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import sys
 import threading
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import isthmus
+from isthmus.backends import child
 from isthmus.backends.base import BuildOptions
+from isthmus.backends.child import Tell
 from isthmus.backends.progress import Silent
-from isthmus.backends.tvm import TVMBackend, library
+from isthmus.backends.tvm import TVMBackend, compilation, library
 from isthmus.backends.tvm.runtime import Execution
 from isthmus.compiler import artifact
 from isthmus.ir.builder import Builder
 from isthmus.ir.constant import Constant
 from isthmus.ir.dim import floordiv, maximum, mod, symbol
-from isthmus.ir.errors import BackendMissing, UnsupportedByBackend
+from isthmus.ir.errors import BackendFailed, BackendMissing, UnsupportedByBackend
 from isthmus.ir.evaluate import evaluate
 from isthmus.ir.graph import Graph, Loc
 from isthmus.ir.types import BOOL, F8E4M3, F32, I64, U8, Array, TensorType
 
-QUICK = TVMBackend(is_isolated=False)
-"""Compiles in this process, which saves seconds."""
+QUICK = TVMBackend(is_isolated=False, is_optimized=False)
+"""Compiles in this process and without LLVM's optimizations, which saves seconds."""
 
 
 def inputs(rows: int) -> dict[str, Array]:
@@ -66,23 +69,10 @@ def test_a_program_is_compiled_saved_and_loaded(tmp_path: Path) -> None:
         want = evaluate(small(), inputs(rows))["y"]
         np.testing.assert_allclose(program(inputs(rows))["y"], want, rtol=1e-5, atol=1e-5)
     program.save(path)
-    (kept,) = artifact.engines(path).glob("*.so")
+    assert len(list(artifact.engines(path).glob("*.so"))) == 1
     again = isthmus.load(path, threads=2)
     assert again.report.engine["built"].startswith("found")
     np.testing.assert_array_equal(again(inputs(5))["y"], program(inputs(5))["y"])
-    whole = kept.read_bytes()
-    kept.unlink()  # the file itself is mapped by `again`
-    kept.write_bytes(whole[:-1])
-    assert isthmus.load(path, threads=2).report.engine["built"] == "now"
-
-
-def test_bf16_is_computed_in_bf16() -> None:
-    program = isthmus.compile(small(), "cpu-bf16@tvm", threads=1)
-    assert any(v.dtype.name == "bf16" for node in program.graph.walk() for v in node.results)
-    want = evaluate(small(), inputs(8))["y"]
-    got = program(inputs(8))["y"]
-    assert got.dtype == np.float32
-    assert 0 < np.linalg.norm(got - want) / np.linalg.norm(want) < 1e-2
 
 
 def test_results_belong_to_the_caller() -> None:
@@ -246,6 +236,26 @@ def test_without_tvm_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BackendMissing, match="cannot be imported") as caught:
         library.engine()
     assert "pip install" in caught.value.hint
+
+
+def test_without_a_compiler_to_link_with_there_is_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("CXX", "CC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BackendMissing, match="PATH has none") as caught:
+        isthmus.compile(small(), "cpu-fp32@tvm")
+    assert "g++" in caught.value.hint
+
+
+def test_what_the_linker_says_is_in_the_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    linker = tmp_path / "linker"
+    linker.write_text("#!/bin/sh\necho no space left >&2; exit 1\n")
+    linker.chmod(0o755)
+    monkeypatch.setenv("CXX", str(linker))
+    tell = Tell(StringIO())
+    monkeypatch.setattr(child, "run", lambda _, folder, progress: compilation.work(folder, tell))
+    with pytest.raises(BackendFailed, match=r"TVM did not compile.*no space left"):
+        isthmus.compile(small(), "cpu-fp32@tvm")
 
 
 def test_a_broken_release_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
