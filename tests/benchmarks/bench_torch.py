@@ -55,6 +55,8 @@ class Figures:
     eager_ratio: float | None = None
     compiled_ratio: float | None = None
     import_s: float | None = None
+    script_s: float | None = None
+    """Of the trace."""
     onnx_s: float | None = None
 
 
@@ -169,7 +171,14 @@ def _script(found: Figures, model: Any) -> None:
     from tests.support.torch_models import with_batch
 
     inputs = model.inputs if found.batch else with_batch(model.inputs, TRACED_BATCH)
-    program = isthmus.compile(traced(model), inputs=inputs, threads=THREADS)
+    script = traced(model)
+    made: dict[str, Any] = {}
+
+    def ours() -> None:
+        made["graph"] = isthmus.import_model(script, inputs=inputs)
+
+    found.script_s = seconds(ours)
+    program = isthmus.compile(made["graph"], threads=THREADS)
     found.script = disagreement(program, model, BATCHES if found.batch else (TRACED_BATCH,))
 
 

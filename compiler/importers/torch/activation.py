@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
-from isthmus.compiler.importers.torch.args import axis_of, cast, floated, tensor
+from isthmus.compiler.importers.torch.args import axis_of, cast, floated, reshaped, tensor
 from isthmus.compiler.importers.torch.builder import Number, TorchBuilder
 from isthmus.compiler.importers.torch.schema import aten
 from isthmus.ir.graph import Value
@@ -127,13 +128,25 @@ def glu(b: TorchBuilder, x: Value, dim: int = -1) -> Value:
     return b.mul(left, b.sigmoid(gate))
 
 
-@aten("softmax", "_softmax", "_safe_softmax")
+@aten("_safe_softmax")
+def safe_softmax(b: TorchBuilder, x: Value, dim: int, dtype: object = None) -> Value:
+    """Softmax, and 0 in rows of nothing but -inf."""
+    hidden = b.equal(x, b.const(-math.inf, x.dtype))
+    y = softmax(b, x, dim, dtype)
+    if x.rank == 0:
+        return y
+    return b.where(b.reduce_all(hidden, axes=(axis_of(dim, x.rank),), keepdims=True), b.const(0.0, y.dtype), y)
+
+
+@aten("softmax", "_softmax")
 def softmax(b: TorchBuilder, x: Value, dim: int, dtype: object = None, half_to_float: bool = False) -> Value:
-    x = cast(b, floated(b, x), b.wanted_dtype())
-    return x if x.rank == 0 else b.softmax(x, axis=axis_of(dim, x.rank))
+    y = cast(b, floated(b, x), b.wanted_dtype())
+    y = reshaped(b, y, y.shape or (1,))
+    return reshaped(b, b.softmax(y, axis=axis_of(dim, y.rank)), x.shape)
 
 
 @aten("log_softmax", "_log_softmax")
 def log_softmax(b: TorchBuilder, x: Value, dim: int, dtype: object = None, half_to_float: bool = False) -> Value:
-    x = cast(b, floated(b, x), b.wanted_dtype())
-    return b.log_softmax(x, axis=axis_of(dim, x.rank))
+    y = cast(b, floated(b, x), b.wanted_dtype())
+    y = reshaped(b, y, y.shape or (1,))
+    return reshaped(b, b.log_softmax(y, axis=axis_of(dim, y.rank)), x.shape)

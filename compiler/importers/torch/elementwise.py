@@ -20,6 +20,12 @@ _FLOAT_UNARY = (
 _ARC = ("acos", "acosh", "asin", "asinh", "atan", "atanh")
 """Those that torch also spells arccos and so on."""
 
+_ERFC = (
+    *(-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806),
+    *(0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277),
+)
+"""The series of erfc's logarithm, lowest power first."""
+
 _COMPARISONS = {
     ("eq",): "equal",
     ("ne", "not_equal"): "not_equal",
@@ -149,7 +155,17 @@ def exp2(b: TorchBuilder, x: Value) -> Value:
 
 @aten("erfc")
 def erfc(b: TorchBuilder, x: Value) -> Value:
-    return b.sub(1.0, b.erf(floated(b, x)))
+    """1 - erf(x) where that keeps its digits, else exp(-x^2) times a rational series in 1 / (1 + x / 2).
+
+    The series is that of Press et al., Numerical Recipes, section 6.2 (relative error 1.2e-7 everywhere).
+    """
+    x = floated(b, x)
+    t = b.reciprocal(b.add(b.mul(b.maximum(x, 0.5), 0.5), 1.0))
+    series = b.const(_ERFC[-1], x.dtype)
+    for coefficient in reversed(_ERFC[:-1]):
+        series = b.add(b.mul(series, t), coefficient)
+    tail = b.mul(t, b.exp(b.sub(series, b.mul(x, x))))
+    return b.where(b.greater(x, 0.5), tail, b.sub(1.0, b.erf(x)))
 
 
 @aten("logit")
@@ -276,13 +292,24 @@ def pow_(b: TorchBuilder, x: Scalar, exponent: Scalar) -> Value:
     return b.pow(base, tensor(b, exponent, dtype))
 
 
-@aten("maximum", "max.other", "fmax")
+@aten("fmax")
+def fmax(b: TorchBuilder, x: Value, other: Value) -> Value:
+    """A NaN counts as nothing."""
+    return _without_nan(b, maximum(b, x, other), x, other)
+
+
+@aten("fmin")
+def fmin(b: TorchBuilder, x: Value, other: Value) -> Value:
+    return _without_nan(b, minimum(b, x, other), x, other)
+
+
+@aten("maximum", "max.other")
 def maximum(b: TorchBuilder, x: Value, other: Value) -> Value:
     left, right = promoted(b, x, other)
     return b.logical_or(left, right) if left.dtype == BOOL else b.maximum(left, right)
 
 
-@aten("minimum", "min.other", "fmin")
+@aten("minimum", "min.other")
 def minimum(b: TorchBuilder, x: Value, other: Value) -> Value:
     left, right = promoted(b, x, other)
     return b.logical_and(left, right) if left.dtype == BOOL else b.minimum(left, right)
@@ -350,6 +377,14 @@ def hypot(b: TorchBuilder, x: Value, other: Value) -> Value:
 @aten("_to_copy", "to", "type_as")
 def to(b: TorchBuilder, x: Value, dtype: Any = None, other: Value | None = None) -> Value:
     return cast(b, x, b.wanted_dtype())
+
+
+def _without_nan(b: TorchBuilder, found: Value, x: Value, other: Value) -> Value:
+    """`found`, and where one operand is NaN the other one."""
+    if not found.dtype.is_float:
+        return found
+    left, right = promoted(b, x, other)
+    return b.where(b.is_nan(left), right, b.where(b.is_nan(right), left, found))
 
 
 def _largest(x: Value) -> float:

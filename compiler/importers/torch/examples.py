@@ -59,7 +59,7 @@ def _dynamic(leaf: Leaf, symbols: dict[str, Any]) -> dict[int, Any]:
     spec: dict[int, Any] = {}
     for axis, dim in enumerate(leaf.dims):
         if dim is None:
-            spec[axis] = torch.export.Dim.AUTO
+            spec[axis] = torch.export.Dim.DYNAMIC
         elif (symbol := as_symbol(dim)) is not None:
             if symbol.name not in symbols:
                 symbols[symbol.name] = torch.export.Dim(symbol.name, min=symbol.low, max=symbol.high)

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 
 from isthmus.compiler.importers.torch.examples import Examples
-from isthmus.compiler.importers.torch.functional import is_plain
+from isthmus.compiler.importers.torch.functional import aliasing, is_plain, leave_out_dropout
+from isthmus.compiler.importers.torch.ones import watched
 from isthmus.ir.dim import Dim, Symbol, as_symbol
 from isthmus.ir.errors import BadInput, IsthmusError, UnsupportedModel
 
 _LINES_SHOWN = 12
 _TRIES = 4
+_ASSIGNED = re.compile(r"The tensor attributes? (.+?) (?:was|were) assigned during export")
 _BOUNDED = re.compile(r"(\w+) = Dim\('\w+'(?:, min=(\d+))?(?:, max=(\d+))?\)")
 
 
@@ -26,19 +28,25 @@ def export(module: Any, examples: Examples) -> Any:
     Sizes tied to each other by the model (H is 32 times something) are refined as torch suggests. BadInput where the
     model fixes or bounds a size that should be free, UnsupportedModel where torch.export cannot trace it.
     """
-    with _inference(module), _quietly():
+    with _inference(module), watched(examples), _attributes_kept(module):
         try:
-            return _settled(module, examples)
+            return _traced(module, examples)
         except (UnsupportedModel, _Narrowed) as error:
             if "Constraints violated" not in str(error.__cause__):
                 raise
         # An image is one pixel after five halvings, where torch would trace another program: let it not ask.
         with torch.fx.experimental._config.patch(backed_size_oblivious=True):
-            return _settled(module, examples)
+            return _traced(module, examples)
 
 
 class _Narrowed(BadInput):
     """The model works for fewer sizes than were asked for."""
+
+
+def _traced(module: Any, examples: Examples) -> Any:
+    program = _settled(module, examples)
+    leave_out_dropout(program.graph_module)
+    return program
 
 
 def _settled(module: Any, examples: Examples) -> Any:
@@ -51,7 +59,7 @@ def _settled(module: Any, examples: Examples) -> Any:
             raise
         except Exception as error:
             if dynamic is None or "Suggested fixes:" not in str(error):
-                raise _failure(error) from error
+                raise _failure("torch.export cannot trace the module", error) from error
             fixes = _fixes(str(error))
             _check_bounds(fixes, examples, error)
             dynamic = _refined(fixes, dynamic)
@@ -59,19 +67,30 @@ def _settled(module: Any, examples: Examples) -> Any:
 
 
 def decomposed(program: Any, lacking: Callable[[Any], bool]) -> Any:
-    """The program in functional form, and of its ops only those decomposed that are `lacking`."""
+    """The program in functional form, and of its ops only those decomposed that are `lacking`.
+
+    UnsupportedModel where torch fails to bring it there.
+    """
+    module = program.graph_module
     with _quietly():
-        if is_plain(program.graph_module) and not any(map(lacking, targets(program.graph_module))):
+        if is_plain(module) and not any(map(lacking, targets(module))):
             return program
-        program = program.run_decompositions({})
-        known: set[Any] = set()
-        while new := {op for op in targets(program.graph_module) if lacking(op)} - known:
-            known |= new
-            table = decompositions()
-            chosen = {op: table[op] for op in known if op in table}
-            if not chosen:
-                break
-            program = program.run_decompositions(chosen)
+        try:
+            return _decomposed(program, lacking)
+        except Exception as error:
+            raise _failure("torch cannot decompose the exported program", error) from error
+
+
+def _decomposed(program: Any, lacking: Callable[[Any], bool]) -> Any:
+    table = decompositions()
+    program = program.run_decompositions({op: table[op] for op in aliasing(program.graph_module) if op in table})
+    known: set[Any] = set()
+    while new := {op for op in targets(program.graph_module) if lacking(op)} - known:
+        known |= new
+        chosen = {op: table[op] for op in known if op in table}
+        if not chosen:
+            break
+        program = program.run_decompositions(chosen)
     return program
 
 
@@ -102,6 +121,26 @@ def _inference(module: Any) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
         for each, training in modes:
             each.training = training
+
+
+@contextmanager
+def _attributes_kept(module: Any) -> Iterator[None]:
+    """UnsupportedModel where the module changes a tensor that an attribute holds: torch only warns, and forgets it.
+
+    An attribute that is new says nothing to the next call.
+    """
+    before = {f"{path}.{name}".lstrip(".") for path, each in module.named_modules() for name in vars(each)}
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        yield
+    for each in seen:
+        told = _ASSIGNED.match(str(each.message))
+        names = [name.removeprefix("self.") for name in told[1].split(", ")] if told is not None else []
+        if changed := [name for name in names if name in before]:
+            raise UnsupportedModel(
+                f"a call changes what the module keeps in {', '.join(changed)}",
+                hint="keep it in a buffer (register_buffer), and change that in place",
+            )
 
 
 @contextmanager
@@ -150,10 +189,10 @@ def _refined(fixes: list[str], dynamic: Any) -> Any:
     return refined
 
 
-def _failure(error: Exception) -> UnsupportedModel:
+def _failure(what: str, error: Exception) -> UnsupportedModel:
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
     shown = "\n".join(f"  {line}" for line in lines[:_LINES_SHOWN])
     return UnsupportedModel(
-        f"torch.export cannot trace the module: {type(error).__name__}\n{shown}",
+        f"{what}: {type(error).__name__}\n{shown}",
         hint="torch.export.export(module, args) shows the whole of it; docs/import-torch.md lists what helps",
     )

@@ -60,6 +60,8 @@ def _linear(op: str, mode: _Mode, antialias: bool = False) -> AtenLowering[Value
         scales_h: float | None = None,
         scales_w: float | None = None,
     ) -> Value:
+        if align_corners and antialias:
+            raise UnsupportedModel("antialiased resampling with align_corners", hint="use align_corners=False")
         how = _Sampling(mode, "align_corners" if align_corners else "half_pixel", antialias=antialias)
         return _resized(b, x, scale_factors, (scales, scales_d, scales_h, scales_w), how)
 

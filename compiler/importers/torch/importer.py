@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from isthmus.compiler.importers.base import blamed_on, unsupported_ops
-from isthmus.compiler.importers.torch.args import common_dtype, tensor
+from isthmus.compiler.importers.torch.args import cast, common_dtype, tensor
 from isthmus.compiler.importers.torch.builder import TorchBuilder
+from isthmus.compiler.importers.torch.functional import writes
 from isthmus.compiler.importers.torch.schema import AtenLowering, AtenTable
 from isthmus.compiler.importers.torch.state import State
 from isthmus.compiler.importers.torch.types import torch_name
@@ -23,6 +24,9 @@ from isthmus.ir.types import F32, TensorType
 
 _CHECKS = re.compile(r"_assert\w*|sym_constrain_range\w*|_assert_tensor_metadata|_check\w*|_functional_assert\w*")
 """Ops that stop a program which breaks what tracing assumed, and compute nothing."""
+
+PYTHON_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What a lowering ends in that meets a form nobody thought of."""
 
 _ON_SCALARS: dict[Any, str] = {
     operator.add: "add",
@@ -135,13 +139,16 @@ class Walk:
         b.fake = fake
         args = [_read(each, found) for each in node.args]
         keywords = {name: _read(each, found) for name, each in node.kwargs.items()}
-        if isinstance(node.target, torch._ops.HigherOrderOperator):
+        if not isinstance(node.target, torch._ops.HigherOrderOperator):
+            args, keywords = lowering.bind(node.target, args, keywords)
+        try:
             made = lowering.function(b, *args, **keywords)
-        else:
-            positional, named = lowering.bind(node.target, args, keywords)
-            made = lowering.function(b, *positional, **named)
+        except PYTHON_ERRORS as error:
+            raise UnsupportedModel(f"{_op_name(node.target)} in this form: {type(error).__name__}: {error}") from error
+        if isinstance(made, Value) and writes(node.target):
+            made = cast(b, made, b.wanted_dtype())  # what is written keeps its type
         _check_results(made, fake, b, node.name)
-        return made
+        return _with_gaps(made, fake, node)
 
     def _scalar(self, node: Any, fake: Any, found: dict[Any, Any], b: TorchBuilder) -> Any:
         """A number: as a dimension where input shapes decide it, as a 0-d tensor where data do."""
@@ -237,6 +244,17 @@ def _on_tensors(target: Any, args: Sequence[Any], b: TorchBuilder) -> Any:
         return Unknown(f"{_op_name(target)} of a number that depends on data")
     dtype = F32 if name == "div" else common_dtype(*args)
     return b.create(name, [tensor(b, each, dtype) for each in args]).result
+
+
+def _with_gaps(made: Any, fake: Any, node: Any) -> Any:
+    """Several results, in which those that the lowering does not make are told from those torch does not make."""
+    if not isinstance(made, tuple):
+        return made
+    lacking = Unknown(f"a result of {_op_name(node.target)} that only training uses, or that is not supported, is used")
+    says = fake if isinstance(fake, list | tuple) else ()
+    return tuple(
+        lacking if each is None and i < len(says) and says[i] is not None else each for i, each in enumerate(made)
+    )
 
 
 def _check_results(made: Any, fake: Any, b: TorchBuilder, name: str) -> None:

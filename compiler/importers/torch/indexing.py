@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from isthmus.compiler.importers.torch.args import axis_of, cast, expanded, index_of, permuted, reshaped, tensor
+from isthmus.compiler.importers.torch.args import axis_of, cast, expanded, index_of, permuted, reshaped, tensor, truth
 from isthmus.compiler.importers.torch.builder import Number, Scalar, TorchBuilder
 from isthmus.compiler.importers.torch.schema import aten
 from isthmus.ir.dim import Dim, product
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.ops.infer import broadcast
-from isthmus.ir.types import BOOL, I64
+from isthmus.ir.types import BOOL, I64, U8
 
 _How: TypeAlias = Literal["none", "add", "mul", "max", "min"]
 _REDUCTIONS: dict[str, _How] = {
@@ -130,7 +130,7 @@ def masked_scatter(b: TorchBuilder, x: Value, mask: Value, source: Value) -> Val
 
 @aten("index", "_unsafe_index")
 def index(b: TorchBuilder, x: Value, indices: Sequence[Value | None]) -> Value:
-    """numpy's advanced indexing: the indexed axes give way to the indices' common shape."""
+    """numpy's advanced indexing: the indexed axes give way to the indices' common shape. Bytes are masks."""
     places, axes = _places(b, x, indices)
     if len(axes) == 1:
         return b.gather(x, places[0], axis=axes[0])
@@ -194,8 +194,8 @@ def _places(b: TorchBuilder, x: Value, indices: Sequence[Value | None]) -> tuple
     for each in indices:
         if each is None:
             axis += 1
-        elif each.dtype == BOOL:
-            where = b.non_zero(each)
+        elif each.dtype in (BOOL, U8):
+            where = b.non_zero(truth(b, each))
             rows = [where] if each.rank == 1 else list(b.split(where, axis=0, sizes=(1,) * each.rank))
             for row in rows:
                 found.append(b.reshape(row, shape=(row.shape[1],)))

@@ -114,7 +114,7 @@ def _with_slots(value: Any, name: str, found: list[_Tensor]) -> Any:
     if isinstance(value, Mapping):
         return {key: _with_slots(each, f"{name}_{key}", found) for key, each in value.items()}
     if isinstance(value, tuple | list):
-        return type(value)(_with_slots(each, f"{name}_{i}", found) for i, each in enumerate(value))
+        return _sequence_like(value, [_with_slots(each, f"{name}_{i}", found) for i, each in enumerate(value)])
     if value is None or isinstance(value, bool | int | float):
         return value
     raise BadInput(f"input {name!r}: {value!r} is no input", hint=_HINT)
@@ -169,11 +169,16 @@ def _size_for(symbol: Symbol, axis: int, taken: set[int]) -> int:
     return next((size for size in choices if size not in taken and size >= low), max(low if low <= high else high, 1))
 
 
+def _sequence_like(like: Any, items: list[Any]) -> Any:
+    """A list, tuple or named tuple of the same type."""
+    return type(like)(*items) if hasattr(like, "_fields") else type(like)(items)
+
+
 def _filled(tree: Any, values: Sequence[Any], constants: bool) -> Any:
     if isinstance(tree, Slot):
         return values[tree.index]
     if isinstance(tree, dict):
         return {key: _filled(each, values, constants) for key, each in tree.items()}
     if isinstance(tree, tuple | list):
-        return type(tree)(_filled(each, values, constants) for each in tree)
+        return _sequence_like(tree, [_filled(each, values, constants) for each in tree])
     return tree if constants else None

@@ -75,20 +75,20 @@ def attention(
             raise UnsupportedModel("attention over a symbolic head size without a scale")
         scale = 1 / math.sqrt(size)
     mask = attn_mask
-    hidden = None
-    if mask is not None and mask.dtype == BOOL:
-        visible = b.reduce_any(mask, axes=(mask.rank - 1,), keepdims=True)
-        if not _sees_something(b, visible):
-            hidden = visible
-        mask = b.where(mask, b.const(0.0, x.dtype), b.const(-math.inf, x.dtype))
-        if hidden is not None:
-            mask = b.where(hidden, mask, b.const(0.0, x.dtype))
-    elif mask is not None:
-        mask = cast(b, mask, x.dtype)
+    seeing = None
+    if mask is not None:
+        seen = mask if mask.dtype == BOOL else b.greater(mask, b.const(-math.inf, mask.dtype))
+        seeing = b.reduce_any(seen, axes=(seen.rank - 1,), keepdims=True)
+        nothing, never = b.const(0.0, x.dtype), b.const(-math.inf, x.dtype)
+        mask = b.where(mask, nothing, never) if mask.dtype == BOOL else cast(b, mask, x.dtype)
+        if _sees_something(b, seeing):
+            seeing = None
+        else:
+            mask = b.where(seeing, mask, nothing)
     if enable_gqa and x.rank != 4:
         raise UnsupportedModel("grouped-query attention of rank other than 4")
     y = b.attention(x, key, value, mask, scale=float(scale), causal=is_causal)
-    return y if hidden is None else b.where(hidden, y, b.const(0.0, y.dtype))
+    return y if seeing is None else b.where(seeing, y, b.const(0.0, y.dtype))
 
 
 def _sees_something(b: TorchBuilder, visible: Value) -> bool:

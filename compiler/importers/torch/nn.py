@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -167,10 +168,15 @@ def _avg_pool(op: str, spatial: int) -> AtenLowering[Value]:
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> Value:
-        if divisor_override is not None:
-            raise UnsupportedModel("an average pooling with a divisor of its own")
         window = _window(spatial, kernel_size, stride, padding, 1, ceil_mode)
-        return batched(b, x, spatial, lambda batch: b.avg_pool(batch, **window, count_include_pad=count_include_pad))
+        if divisor_override is None:
+            return batched(
+                b, x, spatial, lambda batch: b.avg_pool(batch, **window, count_include_pad=count_include_pad)
+            )
+        if ceil_mode:
+            raise UnsupportedModel("an average pooling with a divisor of its own and ceil_mode")
+        mean = batched(b, x, spatial, lambda batch: b.avg_pool(batch, **window, count_include_pad=True))
+        return b.mul(mean, math.prod(window["kernel"]) / divisor_override)
 
     return avg_pool
 

@@ -29,11 +29,8 @@ def batch_norm(
     eps: float,
     cudnn_enabled: bool = False,
 ) -> Value:
-    if training:
-        raise UnsupportedModel("batch norm in training mode", hint=_EVAL)
-    if running_mean is None or running_var is None:
-        raise UnsupportedModel("batch norm without running statistics", hint=_EVAL)
-    return _normalized(b, x, weight, bias, running_mean, running_var, eps)
+    """Over the batch itself where no statistics are kept, as `track_running_stats=False` asks for."""
+    return batch_norm_native(b, x, weight, bias, running_mean, running_var, training, momentum, eps)[0]
 
 
 @aten("_native_batch_norm_legit_no_training")
@@ -64,8 +61,8 @@ def batch_norm_native(
 ) -> tuple[Value, None, None]:
     """With statistics of the batch itself only where torch keeps none: that is what InstanceNorm becomes."""
     if not training:
-        assert running_mean is not None
-        assert running_var is not None
+        if running_mean is None or running_var is None:
+            raise UnsupportedModel("batch norm without running statistics", hint=_EVAL)
         return _normalized(b, x, weight, bias, running_mean, running_var, eps), None, None
     if running_mean is not None:
         raise UnsupportedModel("batch norm in training mode", hint=_EVAL)

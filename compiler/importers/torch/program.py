@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import chain, count
 from typing import Any
 
 import torch
@@ -17,7 +19,7 @@ from isthmus.compiler.importers.torch.signature import (
     output_names,
     symbols_of,
 )
-from isthmus.compiler.importers.torch.state import array_of
+from isthmus.compiler.importers.torch.state import array_of, check_state_name
 from isthmus.compiler.importers.torch.types import dtype_from
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Graph, Value
@@ -66,6 +68,7 @@ def _stored(node: Any, spec: Any, program: Any, walk: Walk, b: TorchBuilder, cha
         raise UnsupportedModel(f"input {node.name!r} is a {spec.kind.name.lower().replace('_', ' ')}")
     held = _held(program, spec.target)
     if spec.target in changed:
+        check_state_name(spec.target, b.graph)
         type = TensorType(dtype_from(held.dtype, spec.target), tuple(held.shape))
         return b.graph.add_input(type, spec.target)
     return b.const(walk.state.constant(held, spec.target), name=spec.target)
@@ -73,6 +76,11 @@ def _stored(node: Any, spec: Any, program: Any, walk: Walk, b: TorchBuilder, cha
 
 def _held(program: Any, target: str) -> Any:
     return program.state_dict[target] if target in program.state_dict else program.constants[target]
+
+
+def _unused(name: str, taken: Mapping[str, Value]) -> str:
+    """`name`, with a number behind it if another output is called so."""
+    return next(each for each in chain((name,), (f"{name}_{i}" for i in count(1))) if each not in taken)
 
 
 def _outputs(program: Any, results: list[Any], b: TorchBuilder) -> dict[str, Value]:
@@ -85,7 +93,7 @@ def _outputs(program: Any, results: list[Any], b: TorchBuilder) -> dict[str, Val
         if kind == "USER_OUTPUT":
             name = next(names)
             if result is not None and not isinstance(result, str):
-                found[name] = tensor(b, result, common_dtype(result))
+                found[_unused(name, found)] = tensor(b, result, common_dtype(result))
         elif kind == "BUFFER_MUTATION":
             state[spec.target] = result
         else:
@@ -93,4 +101,4 @@ def _outputs(program: Any, results: list[Any], b: TorchBuilder) -> dict[str, Val
                 f"the program has an output of kind {kind.lower().replace('_', ' ')}: {spec.target}",
                 hint="return the changed tensor instead of writing into an input",
             )
-    return found | state
+    return {_unused(name, state): value for name, value in found.items()} | state

@@ -11,7 +11,7 @@ from isthmus.compiler.importers.torch.schema import AtenLowering, aten
 from isthmus.ir.dim import Dim
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
-from isthmus.ir.types import BOOL, F32, I64
+from isthmus.ir.types import BOOL, F32, I64, U8
 
 Axes = int | Sequence[int] | None
 
@@ -34,7 +34,9 @@ def _typed(op: str, name: str) -> AtenLowering[Value]:
 def _truth(op: str, name: str) -> AtenLowering[Value]:
     @aten(op)
     def reduction(b: TorchBuilder, x: Value, dim: Axes = None, keepdim: bool = False) -> Value:
-        return reduced(b, name, truth(b, x), axes_of(dim, x.rank), keepdim)
+        """torch answers for u8 in u8."""
+        found = reduced(b, name, truth(b, x), axes_of(dim, x.rank), keepdim)
+        return cast(b, found, U8) if x.dtype == U8 else found
 
     return reduction
 
@@ -173,6 +175,8 @@ def topk(
     b: TorchBuilder, x: Value, k: Dim, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> tuple[Value, Value]:
     """Always sorted: an unsorted result may stand in any order."""
+    if x.rank == 0:
+        return x, b.const(0)
     values, indices = b.topk(x, k=k, axis=axis_of(dim, x.rank), largest=largest)
     return values, indices
 
@@ -181,6 +185,8 @@ def topk(
 def sort(
     b: TorchBuilder, x: Value, dim: int = -1, descending: bool = False, stable: bool | None = None
 ) -> tuple[Value, Value]:
+    if x.rank == 0:
+        return x, b.const(0)
     axis = axis_of(dim, x.rank)
     if x.dtype == BOOL:
         values, indices = b.topk(cast(b, x, I64), k=x.shape[axis], axis=axis, largest=descending)

@@ -7,10 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.compiler.importers.torch.args import axes_of, axis_of, cast, expanded, permuted, promoted, reshaped, tensor
+from isthmus.compiler.importers.torch.args import (
+    axes_of,
+    axis_of,
+    cast,
+    common_dtype,
+    expanded,
+    permuted,
+    promoted,
+    reshaped,
+    tensor,
+)
 from isthmus.compiler.importers.torch.builder import Scalar, TorchBuilder
 from isthmus.compiler.importers.torch.schema import aten
-from isthmus.ir.dim import Dim, equal, minimum
+from isthmus.ir.dim import Dim, equal, minimum, product
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.types import I64
@@ -109,7 +119,12 @@ def transpose(
     return permuted(b, x, perm)
 
 
-@aten("t", "numpy_T", "mT", "adjoint")
+@aten("numpy_T")
+def reversed_axes(b: TorchBuilder, x: Value) -> Value:
+    return permuted(b, x, list(reversed(range(x.rank))))
+
+
+@aten("t", "mT", "adjoint")
 def t(b: TorchBuilder, x: Value) -> Value:
     perm = list(range(x.rank))
     return permuted(b, x, [*perm[:-2], *reversed(perm[-2:])])
@@ -130,7 +145,8 @@ def movedim(b: TorchBuilder, x: Value, source: int | Sequence[int], destination:
 def cat(b: TorchBuilder, x: Sequence[Value], dim: int = 0) -> Value:
     """Empty vectors among tensors of other ranks are left out, as torch has long done."""
     kept = [each for each in x if each.shape != (0,)] or list(x[:1])
-    values = promoted(b, *kept)
+    dtype = common_dtype(*x)
+    values = [cast(b, each, dtype) for each in kept]
     return values[0] if len(values) == 1 else b.concat(*values, axis=axis_of(dim, values[0].rank))
 
 
@@ -256,6 +272,22 @@ def diagonal(b: TorchBuilder, x: Value, offset: int = 0, dim1: int = 0, dim2: in
     return b.gather(flat, places, axis=flat.rank - 1)
 
 
+@aten("diagonal_scatter")
+def diagonal_scatter(b: TorchBuilder, x: Value, src: Value, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Value:
+    """x with `src`, whose last axis runs along the diagonal, in place of the diagonal."""
+    first, second = axis_of(dim1, x.rank), axis_of(dim2, x.rank)
+    order = [*(i for i in range(x.rank) if i not in (first, second)), first, second]
+    plane = permuted(b, x, order)
+    rows, columns = (b.iota(dtype=I64, shape=plane.shape[-2:], axis=axis) for axis in (0, 1))
+    row = b.iota(dtype=I64, shape=plane.shape[-2:-1], axis=0)
+    along = b.sub(row, b.const(max(-offset, 0)))
+    last = b.sub(b.reshape(b.dims(src.shape[-1:]), shape=()), b.const(1))
+    spread = b.gather(src, b.minimum(b.maximum(along, b.const(0)), last), axis=src.rank - 1)
+    inside = b.equal(columns, b.add(rows, b.const(offset)))
+    written = b.where(inside, b.reshape(spread, shape=(*spread.shape, 1)), plane)
+    return permuted(b, written, [order.index(i) for i in range(x.rank)])
+
+
 @aten("flipud")
 def flipud(b: TorchBuilder, x: Value) -> Value:
     return b.reverse(x, axes=(0,))
@@ -268,24 +300,31 @@ def broadcast_tensors(b: TorchBuilder, x: Sequence[Value]) -> list[Value]:
 
 @aten("meshgrid")
 def meshgrid(b: TorchBuilder, x: Sequence[Value], indexing: str = "ij") -> list[Value]:
-    if indexing != "ij" and len(x) > 1:
-        raise UnsupportedModel("meshgrid with indexing 'xy'")
+    """Along axis i the i-th vector varies; "xy" swaps the first two axes."""
     shape = tuple(each.shape[0] if each.rank else 1 for each in x)
     spread = [b.reshape(each, shape=tuple(d if i == j else 1 for j, d in enumerate(shape))) for i, each in enumerate(x)]
-    return [expanded(b, each, shape) for each in spread]
+    grids = [expanded(b, each, shape) for each in spread]
+    if indexing == "ij" or len(x) < 2:
+        return grids
+    return [permuted(b, each, [1, 0, *range(2, each.rank)]) for each in grids]
 
 
 @aten("pixel_shuffle")
 def pixel_shuffle(b: TorchBuilder, x: Value, upscale_factor: int) -> Value:
-    return b.depth_to_space(x, block=upscale_factor, mode="CRD")
+    """Of [..., C * f * f, H, W]: what stands before the channels is one batch."""
+    f = upscale_factor
+    *before, c, h, w = x.shape
+    images = reshaped(b, x, (product(before), c, h, w))
+    return reshaped(b, b.depth_to_space(images, block=f, mode="CRD"), (*before, c // (f * f), h * f, w * f))
 
 
 @aten("pixel_unshuffle")
 def pixel_unshuffle(b: TorchBuilder, x: Value, downscale_factor: int) -> Value:
-    n, c, h, w = x.shape
+    *before, c, h, w = x.shape
     f = downscale_factor
-    parts = b.transpose(b.reshape(x, shape=(n, c, h // f, f, w // f, f)), perm=(0, 1, 3, 5, 2, 4))
-    return b.reshape(parts, shape=(n, c * f * f, h // f, w // f))
+    images = b.reshape(x, shape=(product(before), c, h // f, f, w // f, f))
+    parts = b.transpose(images, perm=(0, 1, 3, 5, 2, 4))
+    return b.reshape(parts, shape=(*before, c * f * f, h // f, w // f))
 
 
 @aten("channel_shuffle", "native_channel_shuffle")

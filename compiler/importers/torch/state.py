@@ -10,6 +10,7 @@ import torch
 from isthmus.compiler.importers.torch.types import dtype_from
 from isthmus.ir.constant import Constant
 from isthmus.ir.errors import UnsupportedModel
+from isthmus.ir.graph import Graph
 from isthmus.ir.types import Array, TensorType
 
 _BITS = {1: torch.uint8, 2: torch.int16}
@@ -31,6 +32,15 @@ class State:
             type = TensorType(dtype_from(tensor.dtype, what), tuple(tensor.shape))
             self._made[key] = Constant(type, lambda: array_of(tensor, what))
         return self._made[key]
+
+
+def check_state_name(name: str, graph: Graph) -> None:
+    """UnsupportedModel where an input of the graph is already called what state would be called."""
+    if any(value.name == name for value in graph.inputs):
+        raise UnsupportedModel(
+            f"the state {name!r}, which a call changes, is called like an input",
+            hint="rename one of them in the module",
+        )
 
 
 def array_of(tensor: Any, what: str) -> Array:

@@ -75,6 +75,10 @@ class Calls:
         if len(written) != 1 or written[0].name != overload._schema.arguments[0].name or not isinstance(target, Tensor):
             raise UnsupportedModel(f"{overload} writes into more than its first argument")
         _check_writable(target)
+        if overload._schema.name.partition("::")[2].removesuffix("_") in VIEWS:
+            raise UnsupportedModel(
+                f"{overload} gives a tensor another shape in place", hint="assign its result instead"
+            )
         before = frame.read(target)
         plain = self._plain(frame, overload, args)
         made = self._made(frame, _functional(overload), plain, where)
@@ -216,7 +220,7 @@ def _wrapped(frame: Frame, overload: Any, made: Any) -> Any:
     if isinstance(made, Value):
         return frame.tensor(made)
     if isinstance(made, list | tuple):
-        parts = [frame.tensor(each) if isinstance(each, Value) else each for each in made]
+        parts = [frame.tensor(each) if isinstance(each, Value) else frame.gap() for each in made]
         return frame.items(parts) if _returns_list(overload) else tuple(parts)
     return made
 

@@ -10,8 +10,21 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from isthmus.compiler.importers.torch.scripted.fakes import ScriptBuilder
-from isthmus.compiler.importers.torch.scripted.refs import Items, Maybe, Ref, Stacked, Table, Tensor, View
+from isthmus.compiler.importers.torch.scripted.refs import (
+    NOT_MADE,
+    WRITTEN_ELSEWHERE,
+    Items,
+    Maybe,
+    Ref,
+    Spoilt,
+    Stacked,
+    Table,
+    Tensor,
+    View,
+    root_of,
+)
 from isthmus.ir.dim import Symbol
+from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Graph, Value
 from isthmus.ir.types import I64
 
@@ -28,6 +41,7 @@ class Frame:
         self._captured: dict[Value, Value] = {}
         self._copied: dict[Value, Value] = {}
         self._views: dict[tuple[View, Value], Value] = {}
+        self._entangled: dict[Ref, list[Ref]] = {} if parent is None else parent._entangled
 
     def inner(self) -> Frame:
         """A frame for a region."""
@@ -43,6 +57,10 @@ class Frame:
     def tensor(self, value: Value) -> Tensor:
         """A new tensor that holds `value`."""
         return self._made(Tensor(self), value)
+
+    def gap(self) -> Tensor:
+        """A tensor that is there only as long as nobody reads it."""
+        return self._made(Tensor(self), NOT_MADE)
 
     def items(self, content: list[Any] | Stacked) -> Items:
         """A new list."""
@@ -65,7 +83,10 @@ class Frame:
         if isinstance(ref, View):
             return self._seen(ref)
         if ref in self._contents:
-            return self._contents[ref]
+            found = self._contents[ref]
+            if isinstance(found, Spoilt):
+                raise UnsupportedModel(found.reason, hint=found.hint)
+            return found
         assert self.parent is not None, "a reference is written where it is made"
         return self.lift(self.parent.read(ref))
 
@@ -76,6 +97,15 @@ class Frame:
             self.write(ref.base, ref.write(self, self.read(ref.base), content))
         else:
             self._contents[ref] = content
+            self._contents.update(dict.fromkeys(self._entangled.get(ref, ()), WRITTEN_ELSEWHERE))
+
+    def entangle(self, chosen: Tensor, others: Sequence[Any]) -> None:
+        """`chosen` is one of `others`, as data decide: what is written to one of them spoils the rest."""
+        for each in others:
+            root = root_of(each) if isinstance(each, Tensor) else None
+            if root is not None and self.knows(root):
+                self._entangled.setdefault(root, []).append(chosen)
+                self._entangled.setdefault(chosen, []).append(root)
 
     def effects(self) -> list[Ref]:
         """What was made outside and written here."""
@@ -95,10 +125,7 @@ class Frame:
         return self._views[view, base]
 
     def _writes_under(self, view: View) -> bool:
-        base: Tensor = view
-        while isinstance(base, View):
-            base = base.base
-        return base in self._contents
+        return root_of(view) in self._contents
 
     # -- values -----------------------------------------------------------------------------------
 

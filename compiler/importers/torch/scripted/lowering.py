@@ -11,7 +11,7 @@ import torch
 
 from isthmus.compiler.importers.base import blamed_on, unsupported_ops
 from isthmus.compiler.importers.torch.args import cast, tensor
-from isthmus.compiler.importers.torch.importer import Walk
+from isthmus.compiler.importers.torch.importer import PYTHON_ERRORS, Walk
 from isthmus.compiler.importers.torch.scripted.calls import Calls
 from isthmus.compiler.importers.torch.scripted.containers import ON_CONTAINERS, length, listed, stack_of
 from isthmus.compiler.importers.torch.scripted.frame import Frame
@@ -32,8 +32,6 @@ _DTYPES = {
 } | {11: torch.bool, 15: torch.bfloat16}
 """c10::ScalarType by number, as TorchScript spells element types."""
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
-_PYTHON_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""What walking over a script's own mistakes, or over forms nobody thought of, ends in."""
 
 
 class Lowering:
@@ -169,12 +167,19 @@ class Lowering:
         if args and isinstance(args[0], Items | Table | tuple | str) and name in ON_CONTAINERS:
             return ON_CONTAINERS[name](frame, *args)
         if name in PLAIN and not any(isinstance(arg, Tensor) for arg in args):
-            return _plain(frame, name, args)
+            return _as_declared(frame, node, _plain(frame, name, args))
         overload = overload_of(node)
         if overload is None:
             self.calls.note(kind, self._place(node))
             raise unsupported_ops(self.calls.refused)
         return self.calls.run(frame, overload, args, self._place(node))
+
+
+def _as_declared(frame: Frame, node: Any, number: Any) -> Any:
+    """A number in the type the script has for it: a power of integers may be a float there."""
+    if str(node.output().type()) != "float" or isinstance(number, float):
+        return number
+    return compute(frame.b, "Float", number)
 
 
 @contextmanager
@@ -183,7 +188,7 @@ def _told(place: str) -> Iterator[None]:
     try:
         with blamed_on(f"torch:{place}"):
             yield
-    except _PYTHON_ERRORS as error:
+    except PYTHON_ERRORS as error:  # of a script's own mistakes, and of forms nobody thought of
         raise UnsupportedModel(
             f"the script cannot be followed here: {type(error).__name__}: {error}", where=f"torch:{place}"
         ) from error

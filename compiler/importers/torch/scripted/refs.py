@@ -49,6 +49,13 @@ class View(Tensor):
         """Whether its elements lie side by side, so that another shape of it is a view, too, and no copy."""
 
 
+def root_of(tensor: Tensor) -> Tensor:
+    """The tensor in whose memory this one lies; itself if it is no view."""
+    while isinstance(tensor, View):
+        tensor = tensor.base
+    return tensor
+
+
 class Items(Ref):
     """Holds a Python list, or a Stacked where running tells the length."""
 
@@ -96,5 +103,18 @@ class Unset:
     def __repr__(self) -> str:
         return "nothing"
 
+
+@dataclass(frozen=True)
+class Spoilt:
+    """What a tensor holds that must not be used."""
+
+    reason: str
+    hint: str = ""
+
+
+WRITTEN_ELSEWHERE = Spoilt(
+    "a tensor is used that may have been written under another name, as data decide", "write into a clone()"
+)
+NOT_MADE = Spoilt("a result is used that only training has, or that is not supported")
 
 UNSET = Unset()

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from isthmus.compiler.importers.torch.args import tensor
 from isthmus.compiler.importers.torch.scripted.frame import Frame, capture_alike
 from isthmus.compiler.importers.torch.scripted.numbers import compute
-from isthmus.compiler.importers.torch.scripted.refs import Ref
+from isthmus.compiler.importers.torch.scripted.refs import Items, Ref, Table, Tensor, View
 from isthmus.compiler.importers.torch.scripted.structure import (
     Structure,
     alike,
@@ -62,14 +62,24 @@ def branch(frame: Frame, condition: Any, then: Run, other: Run) -> list[Any]:
     structures = [join(describe(frames[0], a), describe(frames[1], c)) for a, c in zip(*columns, strict=True)]
     outputs = [_all_apart(inner, things, structures) for inner, things in zip(frames, columns, strict=True)]
     if not outputs[0]:
-        return _back(frame, structures, [], changed, len(found[0]))
+        return _chosen(frame, found, _back(frame, structures, [], changed, len(found[0])))
     for inner, values in zip(frames, outputs, strict=True):
         inner.b.graph.name = "branch"
         inner.b.graph.set_outputs(values, [f"out{i}" for i in range(len(values))])
     captured = capture_alike(frames, frame)
     graphs = [inner.b.graph for inner in frames]
     results = list(frame.b.if_(condition, *captured, then=graphs[0], else_=graphs[1]))
-    return _back(frame, structures, results, changed, len(found[0]))
+    return _chosen(frame, found, _back(frame, structures, results, changed, len(found[0])))
+
+
+def _chosen(frame: Frame, found: Sequence[Sequence[Any]], made: list[Any]) -> list[Any]:
+    """The results of a branch: what both paths yield keeps its identity, what they do not is one of two tensors."""
+    for i, (then, other) in enumerate(zip(*found, strict=True)):
+        if then is other and isinstance(then, Ref) and frame.knows(then):
+            made[i] = then
+        elif isinstance(made[i], Tensor):
+            frame.entangle(made[i], (then, other))
+    return made
 
 
 def loop(frame: Frame, trips: Any, condition: Any, state: Sequence[Any], run: Run) -> list[Any]:
@@ -98,6 +108,8 @@ class _Loop:
         self.run = run
         self.state = list(state)
         self.changed: list[Ref] = []
+        self.stays: list[bool] = []
+        """Which variables are, after a turn, still what they were before it."""
         self.structures: list[Structure] = [describe(frame, each) for each in state]
 
     def written(self, trips: Any, condition: Any) -> list[Any]:
@@ -131,8 +143,17 @@ class _Loop:
             begins = None if condition is True else tensor(b, condition, BOOL)
             operands = (*start, *inner.captured)
             results = list(b.loop(limit, begins, *operands, body=inner.b.graph, carried=len(start)))
-            return _back(self.frame, self.structures, results[: len(start)], self.changed, len(self.state))
+            made = _back(self.frame, self.structures, results[: len(start)], self.changed, len(self.state))
+            return [self._same(i, each) for i, each in enumerate(made)]
         raise UnsupportedModel("a loop whose variables take ever new shapes")
+
+    def _same(self, i: int, made: Any) -> Any:
+        """Variable number i after the loop: what it was before, with a new content, where no turn assigns it."""
+        before = self.state[i]
+        if not self.stays[i] or isinstance(before, View) or not isinstance(before, Tensor | Items | Table):
+            return made
+        self.frame.write(before, self.frame.read(made))
+        return before
 
     def _turn(self, inner: Frame, turn: Value, given: list[Value]) -> tuple[Any, list[Value], bool]:
         """One turn of the body: the next condition, the carried tensors, and whether the state held what it says."""
@@ -143,6 +164,7 @@ class _Loop:
             refill(inner, ref, structure, values)
         number = compute(inner.b, "add", turn, self.first) if self.first else turn
         more, *after = self.run(inner, (number, *things))
+        self.stays = [thing is given_thing for thing, given_thing in zip(after, things, strict=True)]
         new = [ref for ref in inner.effects() if ref not in self.changed]
         joined = [
             join(structure, describe(inner, thing))

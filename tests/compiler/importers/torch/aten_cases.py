@@ -90,6 +90,12 @@ ELEMENTWISE: dict[str, Case] = {
     "masked_fill": lambda t: t.x.masked_fill(t.m, float("-inf")),
     "clamp": lambda t: (t.x.clamp(-0.5, 0.5), t.x.clamp(min=0.1), t.i.clamp(max=2), t.x.clamp(t.y.min(), t.y.max())),
     "clamp_by_tensor": lambda t: torch.clamp(t.x, min=t.y),
+    "fmax_of_nan": lambda t: (
+        torch.fmax(t.x, t.y.masked_fill(t.m, float("nan"))),
+        torch.fmin(t.x.masked_fill(t.m, float("nan")), t.y),
+    ),
+    "erfc_far_out": lambda t: torch.erfc(t.small + 4),
+    "in_place_in_a_narrow_type": lambda t: (t.x.half() * 1).add_(t.y),
     "lerp": lambda t: torch.lerp(t.x, t.y, 0.3),
     "addcmul": lambda t: torch.addcmul(t.x, t.y, t.small, value=0.5),
     "addcdiv": lambda t: torch.addcdiv(t.x, t.y, t.small, value=0.5),
@@ -98,6 +104,12 @@ ELEMENTWISE: dict[str, Case] = {
     "in_place": lambda t: (t.x * 2).add_(t.y).mul_(0.5),
     "write_into_view": lambda t: _written(t.x * 1),
 }
+
+
+def _diagonal_written(x: Any) -> Any:
+    x.diagonal(1, 1, 2).mul_(3.0)
+    x.diagonal(-1, 2, 1).fill_(2.0)
+    return x
 
 
 def _written(x: Any) -> Any:
@@ -113,6 +125,7 @@ _ACTIVATIONS = (
 ACTIVATION: dict[str, Case] = {name: partial(_apply, getattr(F, name), "x") for name in _ACTIVATIONS.split()} | {
     "gelu_tanh": lambda t: F.gelu(t.x, approximate="tanh"),
     "softmax": lambda t: F.softmax(t.x, 1),
+    "softmax_of_a_number": lambda t: (t.x.sum().softmax(0), t.x.sum().log_softmax(0)),
     "softmax_typed": lambda t: F.softmax(t.i, -1, dtype=torch.float32),
     "log_softmax": lambda t: F.log_softmax(t.x, -1),
     "softmin": lambda t: F.softmin(t.x, -1),
@@ -144,6 +157,9 @@ LINALG: dict[str, Case] = {
     "attention_causal": lambda t: F.scaled_dot_product_attention(t.x, t.y, t.small, is_causal=True),
     "attention_scale": lambda t: F.scaled_dot_product_attention(t.x, t.y, t.small, scale=0.3),
     "attention_mask": lambda t: F.scaled_dot_product_attention(t.x, t.y, t.small, t.x[:, :, :4]),
+    "attention_mask_of_infinities": lambda t: F.scaled_dot_product_attention(
+        t.x, t.y, t.small, torch.zeros(4, 4).masked_fill(torch.arange(4)[:, None] < 2, float("-inf")) + t.x[:, :, :4]
+    ),
     "attention_sees_nothing": lambda t: F.scaled_dot_product_attention(
         t.x, t.y, t.small, t.m[:, :, :4] & (torch.arange(4) != 2)[:, None]
     ),
@@ -156,6 +172,7 @@ LINALG: dict[str, Case] = {
 REDUCE: dict[str, Case] = {
     "sum": lambda t: (t.x.sum(), t.x.sum(1), t.x.sum((0, -1), keepdim=True), t.i.sum(), t.m.sum(-1)),
     "mean": lambda t: (t.x.mean(), t.x.mean(-1), t.x.mean((1, 2)), t.i.mean(dtype=torch.float32)),
+    "truth_of_bytes": lambda t: (t.j.to(torch.uint8).all(), t.j.to(torch.uint8).any(1)),
     "prod": lambda t: (t.small.prod(), t.small.prod(1)),
     "max": lambda t: (t.x.max(), t.x.max(1), t.i.max(), t.x.amax((1, 2)), t.x.max(t.y)),
     "min": lambda t: (t.x.min(), t.x.min(-1, keepdim=True), t.i.min(), t.x.amin(1), t.x.min(t.y)),
@@ -177,6 +194,10 @@ REDUCE: dict[str, Case] = {
 }
 
 SHAPE: dict[str, Case] = {
+    "diagonal_written": lambda t: _diagonal_written(t.x * 1),
+    "cat_with_nothing": lambda t: torch.cat([torch.zeros(0), t.j.flatten()]),
+    "grids_by_columns": lambda t: torch.meshgrid(t.x[0, 0], t.x[0, :, 0], indexing="xy"),
+    "pixels_of_one_image": lambda t: (F.pixel_shuffle(t.image[0], 2), F.pixel_unshuffle(t.image[0], 2)),
     "view": lambda t: (t.x.view(-1, 24), t.x.reshape(t.x.shape[0], 2, 12), t.x.flatten(1), t.x.flatten()),
     "unflatten": lambda t: t.x.unflatten(2, (2, 3)),
     "squeeze": lambda t: (t.x[:, :1].squeeze(1), t.x.unsqueeze(-1), t.x[:, :1, :1].squeeze((1, 2))),
@@ -262,6 +283,8 @@ CREATION: dict[str, Case] = {
 }
 
 NN: dict[str, Case] = {
+    "avg_pool_divisor": lambda t: F.avg_pool2d(t.image, 3, 2, 1, divisor_override=5),
+    "batch_norm_by_the_batch": lambda t: F.batch_norm(t.image, None, None, training=True),
     "conv1d": lambda t: F.conv1d(t.x, torch.arange(24.0).view(2, 4, 3) / 24, torch.ones(2), padding=1),
     "conv2d": lambda t: F.conv2d(t.image, _weights(8, 2, 3, 3), stride=2, padding=1, groups=2),
     "conv2d_same": lambda t: F.conv2d(t.image, _weights(2, 4, 2, 3), padding="same", dilation=2),

@@ -52,6 +52,51 @@ def test_names_of_inputs_and_outputs() -> None:
     assert np.array_equal(found["parts_0"], np.full((5, 3), 2))
 
 
+def test_no_output_is_lost() -> None:
+    class Alike(Module):
+        def forward(self, x: torch.Tensor) -> dict[str, Any]:
+            return {"a_b": x, "a": {"b": x + 1}}
+
+    assert isthmus.import_model(Alike(), inputs={"x": (2,)}).output_names == ("a_b", "a_b_1")
+
+    class Places(Module):
+        def forward(self, x: torch.Tensor) -> Any:
+            return nn.functional.adaptive_max_pool2d(x, 3, return_indices=True)
+
+    with pytest.raises(UnsupportedModel, match="adaptive_max_pool2d"):
+        isthmus.import_model(Places(), inputs={"x": (1, 2, 8, 8)})
+
+
+@pytest.mark.filterwarnings("ignore:The use of `x.T`")
+def test_all_axes_are_reversed() -> None:
+    class Reversed(Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.T
+
+    x = np.arange(27, dtype=np.float32).reshape(3, 3, 3)
+    graph = isthmus.import_model(Reversed(), inputs={"x": x})
+    assert np.array_equal(evaluate(graph, {"x": x})["output"], x.T)
+
+
+def test_asking_whether_a_free_size_is_one() -> None:
+    class Asks(Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2 if x.shape[0] == 1 else x * 3
+
+    with pytest.warns(UserWarning, match=r"test_modules.py:\d+ asks whether"):
+        isthmus.import_model(Asks(), inputs={"x": ("N:1..8", 3)})
+    isthmus.import_model(Asks(), inputs={"x": ("N:2..8", 3)})
+
+
+def test_any_size_is_never_fixed_silently() -> None:
+    class Fixes(Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.view(2, 3) * 1
+
+    with pytest.raises(UnsupportedModel, match="constant"):
+        isthmus.import_model(Fixes(), inputs={"x": (None, 3)})
+
+
 def test_bounds_of_symbols() -> None:
     graph = isthmus.import_model(UNet(3, 2, 4), inputs={"x": ("N:1..32", 3, 64, 64)})
     (low_high,) = [(s.low, s.high) for s in graph.inputs[0].type.symbols()]
