@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from isthmus import ir
 from isthmus.backends import child
 from isthmus.backends.base import BuildOptions
 from isthmus.backends.scratch import scratch
+from isthmus.backends.sources import digest
 from isthmus.backends.store import Entry
 from isthmus.backends.tensorrt.arch import Arch
 from isthmus.backends.tensorrt.attribution import last_named
@@ -120,7 +120,7 @@ def _made_of(
     """All that decides what is built, but for the processor. Constants go by their whole hashes."""
     return {
         "library": [lib.name, lib.version],
-        "code": _code(),
+        "code": digest(*_sources()),
         "options": settings.as_dict(),
         "profiles": [{name: asdict(sizes) for name, sizes in profile.items()} for profile in profiles],
         "graph": print_graph(graph),
@@ -133,20 +133,10 @@ def _key(made_of: Mapping[str, Any], arch: Arch) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@cache
-def _code() -> str:
-    """A hash of what writes networks, and of the IR's arithmetic that weights are worked out by: an engine written by
-    other code is another engine.
-    """
-    state = hashlib.sha256()
-    for path in _sources():
-        state.update(path.read_bytes())
-    return state.hexdigest()
-
-
 def _sources() -> list[Path]:
+    """What writes networks, and the IR, by whose arithmetic weights are worked out."""
     own = Path(__file__).parent
-    return sorted([*own.parent.glob("*.py"), *own.rglob("*.py"), *Path(ir.__file__).parent.rglob("*.py")])
+    return [*own.parent.glob("*.py"), own, Path(ir.__file__).parent]
 
 
 def _warning(told: Mapping[str, Any]) -> str:

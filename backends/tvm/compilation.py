@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from isthmus.backends import child
 from isthmus.backends.base import BuildOptions
 from isthmus.backends.emitter import brief
+from isthmus.backends.scratch import scratch
+from isthmus.backends.sources import digest
 from isthmus.backends.store import Entry
 from isthmus.backends.tvm.fence import through_memory
 from isthmus.backends.tvm.library import engine
@@ -22,6 +23,9 @@ MODULE, REQUEST, LIBRARY = "module.json", "request.json", "kernels.so"
 """What a child process is given, and what it leaves."""
 
 WORK = "isthmus.backends.tvm.compilation:work"
+
+SOURCES = Path(__file__).parent
+"""The code that makes libraries of modules."""
 
 
 def pipeline() -> Any:
@@ -99,12 +103,11 @@ def stored(module: Any, processor: str, options: BuildOptions) -> tuple[Entry, b
     """
     tvm = engine()
     text = tvm.ir.save_json(module)
-    key = hashlib.sha256("\0".join((tvm.__version__, processor, text)).encode()).hexdigest()
+    key = hashlib.sha256("\0".join((tvm.__version__, digest(SOURCES), processor, text)).encode()).hexdigest()
     if (entry := options.store.find(key)) is not None:
         return entry, True
     _require_linker()  # said before a process is started
-    with tempfile.TemporaryDirectory(prefix="isthmus-build-") as name:
-        folder = Path(name)
+    with scratch("build") as folder:
         (folder / MODULE).write_text(text, "utf-8")
         (folder / REQUEST).write_text(json.dumps({"processor": processor}), "utf-8")
         found = child.run(WORK, folder, options.progress)

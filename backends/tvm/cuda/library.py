@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from isthmus.backends import child
 from isthmus.backends.base import BuildOptions
+from isthmus.backends.scratch import scratch
+from isthmus.backends.sources import digest
 from isthmus.backends.store import Entry
+from isthmus.backends.tvm.compilation import SOURCES
 from isthmus.backends.tvm.cuda.arch import arch_called
 from isthmus.backends.tvm.cuda.build import build
 from isthmus.backends.tvm.cuda.nvcc import find_nvcc
@@ -30,13 +31,12 @@ def library(module: Any, arch: str, options: BuildOptions) -> Entry:
     """
     tvm = engine()
     text = tvm.ir.save_json(module)
-    made_of = (tvm.__version__, _code(), arch_called(arch).name, text)
+    made_of = (tvm.__version__, digest(SOURCES), arch_called(arch).name, text)
     key = hashlib.sha256("\0".join(made_of).encode()).hexdigest()
     if (entry := options.store.find(key)) is not None:
         return entry
     find_nvcc()  # said before a process is started
-    with tempfile.TemporaryDirectory(prefix="isthmus-build-") as name:
-        folder = Path(name)
+    with scratch("build") as folder:
         (folder / MODULE).write_text(text, "utf-8")
         (folder / REQUEST).write_text(json.dumps({"arch": arch}), "utf-8")
         found = child.run(WORK, folder, options.progress)
@@ -49,12 +49,3 @@ def work(folder: Path, tell: child.Tell) -> None:
     arch = json.loads((folder / REQUEST).read_text("utf-8"))["arch"]
     built = build(module, arch, tell.step, folder)
     tell.found({"file": built.file.name, **built.facts()})
-
-
-@cache
-def _code() -> str:
-    """A hash of what builds: a library built by other code is another one."""
-    state = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        state.update(path.read_bytes())
-    return state.hexdigest()

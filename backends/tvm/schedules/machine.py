@@ -45,10 +45,7 @@ def target(machine: Machine) -> Any:
 
 def features() -> frozenset[str]:
     """What LLVM calls the features of the processor at hand, less those that a virtual machine or Linux withholds."""
-    import tvm
-    from tvm.target import codegen
-
-    found = frozenset(map(str, codegen.llvm_get_cpu_features(tvm.target.Target({"kind": "llvm", "mcpu": processor()}))))
+    found = _of_model(processor())
     listed = _listed()
     if listed:
         found -= {name for name in TILES.features if name.replace("-", "_").replace("512bf", "512_bf") not in listed}
@@ -70,10 +67,24 @@ def _is_permitted() -> bool:
 
 
 def processor() -> str:
-    """What LLVM calls this machine's processor ("znver4")."""
+    """What LLVM calls this machine's processor ("znver4"); only its level where a virtual machine withholds AVX-512.
+
+    LLVM goes by the model's name, and would write instructions that end the process.
+    """
     from tvm.target import codegen
 
-    return str(codegen.llvm_get_system_cpu())
+    name, listed = str(codegen.llvm_get_system_cpu()), _listed()
+    if not listed or not _of_model(name) & AVX512.features - listed:
+        return name
+    return "x86-64-v3" if listed >= AVX2.features else "x86-64-v2"
+
+
+def _of_model(name: str) -> frozenset[str]:
+    """The features that LLVM takes a processor of this name to have."""
+    import tvm
+    from tvm.target import codegen
+
+    return frozenset(map(str, codegen.llvm_get_cpu_features(tvm.target.Target({"kind": "llvm", "mcpu": name}))))
 
 
 def detect(threads: int | None = None) -> Machine:

@@ -14,6 +14,7 @@ import pytest
 
 import isthmus
 from isthmus.backends.child import Crashed, Tell
+from isthmus.backends.sources import files
 from isthmus.backends.store import Store
 from isthmus.backends.tensorrt import builder as building
 from isthmus.backends.tensorrt import worker
@@ -310,7 +311,7 @@ def test_engines_without_their_facts_are_built_again(tmp_path: Path) -> None:
 
 
 def test_the_key_covers_all_code_that_computes_weights() -> None:
-    names = {path.name for path in building._sources()}
+    names = {file.name for source in building._sources() for file in files(source)}
     assert {"sampling.py", "window.py", "pool.py", "worker.py", "emitter.py"} <= names
 
 
