@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
@@ -71,13 +72,10 @@ def outcome(case: Case) -> str:
     inputs, outputs = ([np.asarray(value) for value in side] for side in case.data[0])
     if any(a.dtype == np.float64 for a in (*inputs, *outputs)):
         return "rejected"  # the parser carries doubles as f32
-    for model in (case.model, _frozen(case.model, inputs)):
-        definition = empty_network()
-        parser = TRT.OnnxParser(definition, quiet_logger())
-        if parser.parse(_readable(model).SerializeToString()):
-            break
-    else:
+    parsed = _parsed(case.model) or _parsed(_frozen(case.model, inputs))
+    if parsed is None:
         return "rejected"
+    definition, parser = parsed
     by_name = {value.name: array for value, array in zip(case.model.graph.input, inputs, strict=True)}
     names = [definition.get_input(i).name for i in range(definition.num_inputs)]
     if not by_name.keys() >= set(names):
@@ -87,11 +85,21 @@ def outcome(case: Case) -> str:
     except NetworkError as error:
         return f"undocumented: {error}"
     finally:
-        del parser  # it owns the weights
+        del parser, parsed  # it owns the weights
     computed = {definition.get_output(i).name: array for i, array in enumerate(got)}
     wanted = {value.name: array for value, array in zip(case.model.graph.output, outputs, strict=True)}
     differences = [difference(array, wanted[name]) for name, array in computed.items() if name in wanted]
     return next((f"differs: {d}" for d in differences if d), "agrees")
+
+
+def _parsed(model: ModelProto) -> tuple[Any, Any] | None:
+    """The network that the parser makes of a model, and the parser; None where it makes none."""
+    definition = empty_network()
+    parser = TRT.OnnxParser(definition, quiet_logger())
+    if parser.parse(_readable(model).SerializeToString()):
+        return definition, parser
+    del parser  # before the network that it wrote to
+    return None
 
 
 def difference(got: Array, want: Array) -> str | None:
