@@ -85,7 +85,7 @@ def test_an_engine_that_does_not_fit_is_built_again(tmp_path: Path, monkeypatch:
     assert not is_found(isthmus.load(path))
     file.write_bytes(whole)
     assert is_found(isthmus.load(path))
-    monkeypatch.setattr(builder, "_code", lambda: "other code")
+    monkeypatch.setattr(builder, "digest", lambda *sources: "other code")
     assert not is_found(isthmus.load(path))
 
 
@@ -134,7 +134,7 @@ def test_parts_have_engines_of_their_own(tmp_path: Path, monkeypatch: pytest.Mon
 
     program = compiled(MIXED, fallback="reference", options=options, progress=Heard())
     assert parts == sorted(parts)
-    assert parts[-1] > 2 / 3
+    assert parts[-1] >= 2 / 3
     placement = program.report.placement
     assert placement is not None
     assert [backend for backend, _ in placement.parts] == ["tensorrt", "reference", "tensorrt"]
