@@ -147,7 +147,9 @@ def test_parts_have_engines_of_their_own(tmp_path: Path, monkeypatch: pytest.Mon
     program.save(path)
     assert len(list(artifact.engines(path).glob("*.engine"))) == 2
     again = isthmus.load(path)
-    assert again.report.engine["built"].count("found") == 2
+    built = again.report.engine["built"].splitlines()  # one line where both parts took as long
+    assert built
+    assert all(line.startswith("found") for line in built)
     with pytest.raises(BadArgument, match="has no one device"):
         again.run_on_device()
 
