@@ -20,10 +20,10 @@ from isthmus.ir.evaluate import evaluate
 from isthmus.ir.graph import Graph
 from isthmus.ir.types import BF16, Array
 from tests.benchmarks import bench_bf16
-from tests.benchmarks.measure import geometric_mean, show
+from tests.benchmarks.measure import geometric_mean, medians, show
 from tests.support import exported
 
-ROUNDS = 60
+ROUNDS = 30
 NETWORKS = ("bert_base", "resnet50")
 NETWORK_ROUNDS = 15
 INPUTS = 4
@@ -54,9 +54,15 @@ def _network(name: str) -> list[object]:
     wants = [exact(each) for each in given]
     errors = [_error([call(each) for each in given], wants) for call in (program, engine)]
     meant = evaluate(program.graph, given[0])
-    ours, theirs = _medians([lambda: program(given[0]), lambda: engine(given[0])], NETWORK_ROUNDS)
-    times = [ours * 1e3, theirs * 1e3, theirs / ours]
-    return [name, *times, *(f"{each:.1e}" for each in (*errors, bench_bf16.relative_error(program(given[0]), meant)))]
+    calls = {"ours": lambda: program(given[0]), "openvino": lambda: engine(given[0])}
+    ours, theirs = (1e3 * each for each in medians(calls, NETWORK_ROUNDS, time.process_time).values())
+    return [
+        name,
+        ours,
+        theirs,
+        theirs / ours,
+        *(f"{each:.1e}" for each in (*errors, bench_bf16.relative_error(program(given[0]), meant))),
+    ]
 
 
 def _error(gots: Sequence[Mapping[str, Array]], wants: Sequence[Mapping[str, Array]]) -> float:
@@ -131,20 +137,12 @@ def _times(graph: Graph, request: openvino.InferRequest) -> tuple[str, float, fl
     result = tvm.runtime.tensor(np.empty([shape[axis] for axis in built.kernel.result], np.uint16))
     arguments = built.tensors(known)
     request.set_input_tensor(openvino.Tensor(x.view(np.uint16), x.shape, Type.bf16))
-    calls: list[Callable[[], object]] = [lambda: built.function(*arguments, result), request.infer]
-    ours, engine = (found * 1e6 for found in _medians(calls, ROUNDS))
-    return built.kernel.title, ours, engine
-
-
-def _medians(calls: Sequence[Callable[[], object]], rounds: int) -> list[float]:
-    """Processor seconds of each call, made in turns; the first turn does not count."""
-    times: list[list[float]] = [[] for _ in calls]
-    for _ in range(rounds):
-        for call, found in zip(calls, times, strict=True):
-            start = time.process_time()
-            call()
-            found.append(time.process_time() - start)
-    return [float(np.median(found[1:])) for found in times]
+    calls: dict[str, Callable[[], object]] = {
+        "ours": lambda: built.function(*arguments, result),
+        "openvino": request.infer,
+    }
+    times = medians(calls, ROUNDS, time.process_time)
+    return built.kernel.title, times["ours"] * 1e6, times["openvino"] * 1e6
 
 
 if __name__ == "__main__":
