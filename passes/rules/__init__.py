@@ -24,6 +24,7 @@ from isthmus.passes.rules import (
     conv,
     elementwise,
     linear,
+    masking,
     moves,
     norm,
     parts,
@@ -33,7 +34,14 @@ from isthmus.passes.rules import (
     windows,
 )
 
-CANONICAL: tuple[Rule, ...] = (*elementwise.RULES, *shape.RULES, *parts.RULES, *moves.RULES, *reduce.RULES)
+CANONICAL: tuple[Rule, ...] = (
+    *elementwise.RULES,
+    *shape.RULES,
+    *parts.RULES,
+    *moves.RULES,
+    *reduce.RULES,
+    *masking.RULES,
+)
 """Laws that make a graph simpler."""
 
 FUSIONS: Mapping[str, tuple[Rule, ...]] = {

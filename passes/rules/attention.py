@@ -131,6 +131,11 @@ def _without_scale(
     return b.attention(q, k if p is None else transposed(b, k, p), v, mask, scale=s * found, causal=o)
 
 
+def _is_all_zero(mask: Value) -> str | None:
+    array = mask.array
+    return f"{mask!r} has elements other than 0" if array is None or bool(array.any()) else None
+
+
 def _repeated(b: PatternBuilder, x: Any, e: Any, s: Any) -> OpPattern:
     return b.reshape(b.expand(x, shape=e), shape=s)
 
@@ -266,6 +271,13 @@ RULES: tuple[Rule, ...] = (
         match=lambda b, q, k, v, m, e, s, o: b.attention(q, k, v, b.expand(m, shape=e), scale=s, causal=o),
         replace=lambda b, q, k, v, m, s, o: b.attention(q, k, v, m, scale=s, causal=o),
         shared=True,
+    ),
+    rule(
+        "attention with a mask of zeros has none",
+        exact,
+        match=lambda b, q, k, v, mask, s, o: b.attention(q, k, v, b.const(mask), scale=s, causal=o),
+        replace=lambda b, q, k, v, s, o: b.attention(q, k, v, scale=s, causal=o),
+        where=_is_all_zero,
     ),
     rule(
         "queries, keys and values of one x are one product",

@@ -132,6 +132,19 @@ def test_fold_refuses_bloat_and_sizes_known_only_when_running(body: str) -> None
     assert not _run("fold", graph)
 
 
+def test_fold_evaluates_what_is_large_only_in_between() -> None:
+    graph = Graph()
+    b = Builder(graph)
+    x = graph.add_input(TensorType(F32, (2, 225)), "x")
+    table, widening, narrowing = (np.ones(shape, np.float32) for shape in ((225, 2), (2, 512), (512, 4)))
+    hidden = b.relu(b.matmul(b.const(table), b.const(widening)))
+    kept = b.relu(b.matmul(b.const(table), b.const(widening)))
+    graph.set_outputs([b.matmul(hidden, b.const(narrowing)), b.matmul(x, kept)], ["small", "large"])
+    assert hidden.type.nbytes() == 225 * 512 * 4
+    assert _run("fold", graph)
+    assert _ops(graph) == {"const": 3, "matmul": 2, "relu": 1}
+
+
 def test_fold_loads_no_constant_it_does_not_use() -> None:
     def load() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         raise AssertionError("loaded")
