@@ -11,10 +11,9 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 
 from isthmus.backends.scratch import Scratch
 from isthmus.ir.errors import BadArgument, FileFailed
+from isthmus.ir.replacing import replace_file
 
 _CHUNK = 1 << 24
 
@@ -74,8 +74,8 @@ class Store:
         kept = self.folder / f"{key}{file.suffix}"
         try:
             record = {"file": kept.name, "bytes": file.stat().st_size, "sha256": _hash(file), "facts": dict(facts)}
-            _replace(kept, lambda part: shutil.move(file, part))
-            _replace(_record(self.folder, key), lambda part: part.write_text(json.dumps(record), "utf-8"))
+            replace_file(kept, lambda part: shutil.move(file, part))
+            replace_file(_record(self.folder, key), lambda part: part.write_text(json.dumps(record), "utf-8"))
         except OSError as error:
             raise FileFailed(f"engine {kept} cannot be written: {error}") from error
         return Entry(key, kept, facts)
@@ -132,7 +132,7 @@ def _copy(entry: Entry, folder: Path) -> None:
     if entry.file.parent.resolve() == folder.resolve():
         return
     for source in (entry.file, _record(entry.file.parent, entry.key)):
-        _replace(folder / source.name, lambda part, source=source: shutil.copyfile(source, part))  # type: ignore[misc]
+        replace_file(folder / source.name, lambda part, source=source: shutil.copyfile(source, part))  # type: ignore[misc]
 
 
 def _remove(folder: Path, wanted: Mapping[str, Entry]) -> None:
@@ -151,12 +151,3 @@ def _hash(file: Path) -> str:
         while chunk := stream.read(_CHUNK):
             state.update(chunk)
     return state.hexdigest()
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

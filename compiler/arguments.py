@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from isthmus.backends.options import EngineOptions
+from isthmus.backends.progress import Progress, Silent
 from isthmus.backends.table import backend_called
 from isthmus.compiler.target import Target
 from isthmus.ir.errors import BadArgument
@@ -33,6 +34,16 @@ def check_accuracy(accuracy: Any) -> None:
         raise BadArgument(
             f"accuracy is {accuracy!r}", hint="give the largest relative L2 error you accept, such as 1e-2"
         )
+
+
+def as_progress(progress: Any) -> Progress:
+    """Whom to tell how far work is; nobody for None. BadArgument for what cannot be told."""
+    if progress is None:
+        return Silent()
+    if any(not callable(getattr(progress, name, None)) for name in ("stage", "step")):
+        hint = "give an object with stage(name) and step(name, done, total)"
+        raise BadArgument(f"progress is {progress!r}", hint=hint)
+    return cast(Progress, progress)
 
 
 def as_engine_options(options: Any, target: Target) -> EngineOptions | None:

@@ -10,12 +10,19 @@ from typing import Any
 
 from isthmus.backends.base import BuildOptions
 from isthmus.backends.options import EngineOptions
-from isthmus.backends.progress import Progress, Silent
+from isthmus.backends.progress import Progress
 from isthmus.backends.store import Store
 from isthmus.backends.table import backend_called
 from isthmus.compiler import artifact, placement
 from isthmus.compiler.accuracy import measured, require
-from isthmus.compiler.arguments import as_engine_options, as_passes, check_accuracy, check_choice, check_threads
+from isthmus.compiler.arguments import (
+    as_engine_options,
+    as_passes,
+    as_progress,
+    check_accuracy,
+    check_choice,
+    check_threads,
+)
 from isthmus.compiler.artifact import Recipe
 from isthmus.compiler.importers.dispatch import import_model
 from isthmus.compiler.importers.shapes import ModelInputs
@@ -71,7 +78,7 @@ def compile(
     recipe = Recipe(chosen, fallback, as_engine_options(options, chosen))
     backend = backend_called(chosen.backend)
     backend.require_precision(chosen.build_precision, chosen.arch)
-    told = progress or Silent()
+    told = as_progress(progress)
     report = Report(_title(model), str(chosen))
     told.stage("import")
     with report.stage("import"):
@@ -124,10 +131,11 @@ def load(
     of those that came with it is taken.
     """
     check_threads(threads)
+    told = as_progress(progress)
     graph, recipe = artifact.load(Path(path))
     report = Report(graph.name, str(recipe.target), nodes_imported=graph.op_count())
     saved = () if rebuild else (artifact.engines(Path(path)),)
-    return _build(graph, recipe, report, threads, Store(cache_dir, also=saved), progress or Silent())
+    return _build(graph, recipe, report, threads, Store(cache_dir, also=saved), told)
 
 
 def _run_passes(

@@ -92,6 +92,7 @@ def _assemble(graph: Graph, parts: Sequence[Part], options: BuildOptions) -> Par
     for i, part in enumerate(parts):
         share = replace(options, progress=Share(options.progress, i, len(parts)))
         executable = backend_called(part.color).build(part.graph, share)
+        options.progress.step(f"part {i + 1}, {part.color}", i + 1, len(parts))
         steps.append((executable, tuple(slots[v] for v in part.inputs), tuple(slots[v] for v in part.outputs)))
     constants = {slots[v]: v.array for v in graph.outputs if v.array is not None}
     told = [executable.info for (executable, _, _), part in zip(steps, parts, strict=True) if part.color != REFERENCE]

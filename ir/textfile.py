@@ -18,6 +18,7 @@ from isthmus.ir.errors import FileFailed, TextError
 from isthmus.ir.graph import Graph
 from isthmus.ir.parser import parse_with
 from isthmus.ir.printer import constant_key, print_graph
+from isthmus.ir.replacing import replace_file
 from isthmus.ir.types import Array, DType, TensorType
 
 _FORMAT_NAMES = {
@@ -130,14 +131,9 @@ def _as_loaded(array: Array, dtype: DType) -> Array:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside and rename, so that a reader of the old file, this process included, keeps it."""
     from safetensors import SafetensorError
 
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        write(part)
-        part.replace(path)
+        replace_file(path, write)
     except (OSError, SafetensorError) as error:
         raise FileFailed(f"{path} cannot be written: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -111,6 +111,7 @@ def test_what_is_no_model_is_told(model: object) -> None:
         ({"fallback": "bogus"}, "fallback is 'bogus'"),
         ({"check": "bogus"}, "check is 'bogus'"),
         ({"threads": 0}, "threads is 0"),
+        ({"progress": 5}, "progress is 5"),
         ({"accuracy": float("nan")}, "accuracy is nan"),
         ({"passes": [3]}, "3 is no pass"),
         ({"passes": [Dce]}, "is no pass"),
