@@ -11,7 +11,7 @@ from isthmus.backends.emitter import brief, support
 from isthmus.backends.tvm import regions
 from isthmus.backends.tvm.compilation import compiled, stored
 from isthmus.backends.tvm.library import engine
-from isthmus.backends.tvm.limits import DEVIATIONS, refusal
+from isthmus.backends.tvm.limits import DEVIATIONS, LIBRARY_ONLY, refusal
 from isthmus.backends.tvm.module import Module
 from isthmus.backends.tvm.network import Network
 from isthmus.backends.tvm.runtime import Execution
@@ -39,6 +39,8 @@ class TVMBackend(Backend):
     def supports(self, node: Node) -> Support:
         """By the types that are carried, then by the emission table."""
         reason = refusal(node)
+        if reason is None and node.op.name in LIBRARY_ONLY and not self._is_generating:
+            reason = "written by the kernel library only"
         return support(TABLE, node) if reason is None else Refused(reason)
 
     def legalize(self, graph: Graph) -> bool:

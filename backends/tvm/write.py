@@ -14,6 +14,7 @@ from isthmus.backends.tvm.emit import (
     elementwise,
     image,
     indexing,
+    library,
     linalg,
     nn,
     quant,
@@ -24,7 +25,9 @@ from isthmus.backends.tvm.network import Network
 from isthmus.backends.tvm.tensors import Formula, Tensor, root_of
 from isthmus.ir.graph import Graph, Node
 
-TABLE: Table = collect((creation, elementwise, activation, linalg, nn, image, reduce, shape, indexing, quant, control))
+TABLE: Table = collect(
+    (creation, elementwise, activation, linalg, nn, library, image, reduce, shape, indexing, quant, control)
+)
 """Op name -> how it is written, or why not."""
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from isthmus.backends.base import BuildOptions
 from isthmus.backends.tvm import TVMBackend
-from isthmus.backends.tvm.cuda.backend import require, written
+from isthmus.backends.tvm.cuda.backend import legalized, written
 from isthmus.backends.tvm.cuda.library import library
 from isthmus.compiler.importers.dispatch import import_model
 from isthmus.ir.graph import Graph
@@ -44,8 +44,7 @@ def _optimized(name: str, precision: str) -> Graph:
     graph = import_model(model, inputs=exported.shapes(model, 1))
     PassManager(parse_pipeline(pipelines.for_precision(precision)), "structure", None, samples=()).run(graph)
     TVMBackend().legalize(graph)
-    require(graph)
-    return graph
+    return legalized(graph)
 
 
 def _measured(graph: Graph, arch: str) -> str:

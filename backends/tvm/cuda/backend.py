@@ -18,18 +18,20 @@ from isthmus.backends.tvm.write import write_nodes
 from isthmus.ir.errors import UnsupportedByBackend
 from isthmus.ir.graph import Graph
 from isthmus.ir.types import Array
+from isthmus.passes.decompose import decompose_where
+from isthmus.passes.fold import fold_node
 
 LANES = 16
 """Elements of a vector in the default kernels, half a warp."""
 
 
 def build(graph: Graph, options: BuildOptions) -> Execution:
-    """A legalized graph for the architecture that the options name.
+    """A graph of what TVM takes, for the architecture that the options name.
 
     Raises what `library` raises, and UnsupportedByBackend.
     """
     arch = arch_called(options.arch)
-    require(graph)
+    graph = legalized(graph)
     module, constants = written(graph)
     entry = library(module, arch.name, options)
     facts = entry.facts
@@ -42,6 +44,19 @@ def build(graph: Graph, options: BuildOptions) -> Execution:
     return Execution(entry, inputs, outputs, constants, arch.name, info, options.store)
 
 
+def legalized(graph: Graph) -> Graph:
+    """The graph without what has kernels for the CPU only.
+
+    Raises UnsupportedByBackend with all nodes that cannot run on a GPU, unless there are none.
+    """
+    legal = graph.copy()
+    if decompose_where(legal, lambda node: refusal(node) is not None):
+        for node in legal.nodes:
+            fold_node(legal, node)
+    _require(legal)
+    return legal
+
+
 def written(graph: Graph) -> tuple[Any, list[Array]]:
     """The Relax module of a graph, and the constants that `main` takes after its inputs."""
     engine()
@@ -51,8 +66,7 @@ def written(graph: Graph) -> tuple[Any, list[Array]]:
     return module.finish(), [each.array for each in network.constants.values()]
 
 
-def require(graph: Graph) -> None:
-    """UnsupportedByBackend with all nodes that cannot run on a GPU, unless there are none."""
+def _require(graph: Graph) -> None:
     refused = [(node, reason) for node in graph.walk() if (reason := refusal(node)) is not None]
     if refused:
         raise UnsupportedByBackend(

@@ -123,7 +123,5 @@ def _labels(term: str, rank: int) -> tuple[str, ...]:
     return (*before, *(str(batch - i) for i in range(batch)), *after)
 
 
-MISSING = lacks(
-    attention="taken apart into products and a softmax", rotary_embedding="taken apart into elementwise ops"
-)
+MISSING = lacks(rotary_embedding="taken apart into elementwise ops")
 """Composites that this backend writes no kernel of its own for."""

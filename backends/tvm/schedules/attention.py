@@ -18,8 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from isthmus.backends.base import Refused
-from isthmus.backends.tvm.carriers import carrier, computed
+from isthmus.backends.tvm.carriers import carrier
 from isthmus.backends.tvm.kernels import Buffer, Expr, Group, Kernel, Machine, Offer, PrimFunc, Sizes, Stored, Tail
+from isthmus.backends.tvm.limits import attention_refusal
 from isthmus.backends.tvm.schedules.accumulators import Accumulators
 from isthmus.backends.tvm.schedules.batched_matmul import held_rows, vector
 from isthmus.backends.tvm.schedules.indexing import Size, broadcast, product, quotient, row_major, stored, unravel
@@ -59,11 +60,11 @@ def attention(group: Group, machine: Machine) -> Offer:
     """attention with known sizes of keys and values, and anything else of any size; masks as they broadcast."""
     q, k, v, *rest = group.anchor.inputs
     attrs = group.anchor.attrs
-    if any(computed(x.dtype) != "float32" for x in (q, k, v, *rest)):
-        return Refused(f"attention of {q.dtype.name}")
-    inner, columns = q.shape[-1], v.shape[-1]
-    if not isinstance(inner, int) or not isinstance(columns, int):
-        return Refused("the size of a key or a value is not known")
+    if (reason := attention_refusal(group.anchor)) is not None:
+        return Refused(reason)
+    inner, columns = k.shape[-1], v.shape[-1]
+    assert isinstance(inner, int)
+    assert isinstance(columns, int)
     batch, length, span = group.anchor.results[0].shape[:-2], q.shape[-2], k.shape[-2]
     known = (length if isinstance(length, int) else 256, span if isinstance(span, int) else 256)
     tile = attention_tile(machine, *known, inner, columns)

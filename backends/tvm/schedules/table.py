@@ -11,7 +11,7 @@ from isthmus.backends.tvm.schedules.batched_matmul import batched_matmul
 from isthmus.backends.tvm.schedules.conv2d import conv
 from isthmus.backends.tvm.schedules.depthwise import depthwise
 from isthmus.backends.tvm.schedules.linear import linear
-from isthmus.backends.tvm.schedules.norms import channel_norm, tail_norm
+from isthmus.backends.tvm.schedules.norms import norm
 from isthmus.backends.tvm.schedules.pooling import pool
 from isthmus.backends.tvm.schedules.softmax import softmax
 from isthmus.backends.tvm.schedules.tile_gemm import tile_linear
@@ -23,10 +23,8 @@ GENERATORS: Mapping[str, tuple[Generator, ...]] = {
     "attention": (attention,),
     "softmax": (softmax,),
     "log_softmax": (softmax,),
-    "layer_norm": (tail_norm,),
-    "rms_norm": (tail_norm,),
-    "group_norm": (channel_norm,),
-    "instance_norm": (channel_norm,),
+    "layer_norm": (norm,),
+    "rms_norm": (norm,),
     "max_pool": (pool,),
     "avg_pool": (pool,),
 }

@@ -38,17 +38,6 @@ def test_norms_of_rows(machine: Machine, x: tuple[int, ...], axis: int, op: str,
 
 
 @widths
-def test_norms_of_channels(machine: Machine) -> None:
-    """A group's channels with all their pixels are one row."""
-    draft = Draft()
-    y = draft.b.group_norm(draft.input(2, 6, 5, 3), draft.const(6), draft.const(6), groups=3, epsilon=1e-5)
-    assert error(draft.done(y, tail=True), machine) < 1e-5
-    draft = Draft()
-    y = draft.b.instance_norm(draft.input(2, 6, 5, 30), draft.const(6), draft.const(6), epsilon=1e-5)
-    assert error(draft.done(y), machine) < 1e-5
-
-
-@widths
 def test_a_narrow_softmax(machine: Machine) -> None:
     """bf16 rows are computed in f32 and rounded once."""
     draft = Draft(BF16)
