@@ -12,8 +12,9 @@ from itertools import islice
 from isthmus.backends.tvm import TVMBackend
 from isthmus.backends.tvm.schedules.table import GENERATORS
 from isthmus.ir import ops
-from tests.backends.tvm.agreement import disagreements, is_taken
+from tests.backends.tvm.agreement import disagreements
 from tests.support.opcases import cases_for
+from tests.support.together import is_taken
 
 AT_ONCE = 60
 """Cases of one program."""

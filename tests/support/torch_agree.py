@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def eager(model: TorchModel, arrays: Mapping[str, Array]) -> list[Array]:
     """Every tensor that torch returns, in order."""
     with torch.no_grad():
         found = model.module(**{name: torch.from_numpy(arrays[name]) for name in model.inputs})
-    return [leaf.numpy() for leaf in torch.utils._pytree.tree_leaves(found) if isinstance(leaf, torch.Tensor)]
+    return [tensor.numpy() for tensor in _tensors(found)]
 
 
 def disagreement(program: Program, model: TorchModel, batches: Sequence[int] = BATCHES) -> float:
@@ -61,16 +62,31 @@ def disagreement(program: Program, model: TorchModel, batches: Sequence[int] = B
 def traced(model: TorchModel) -> Any:
     """The model as TorchScript, by torch.jit.trace."""
     forward = model.module.forward
-    if hasattr(model.module, "config"):
-        model.module.config.return_dict = False  # of dicts, a trace keeps only plain ones
     examples = examples_for(forward, with_batch(model.inputs, TRACED_BATCH))
     given = inspect.signature(forward).bind(*examples.args, **examples.kwargs).arguments
     keywords = {name: torch.ones_like(given[name]) for name in model.inputs}  # ones are tokens, and hide nothing
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # fused encoder kernels have no place in a graph
+    model.module.forward = _flat(forward)
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.jit.trace(model.module, example_kwarg_inputs=keywords, strict=False, check_trace=False)
     finally:
+        model.module.forward = forward
         torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _flat(forward: Callable[..., Any]) -> Callable[..., tuple[torch.Tensor, ...]]:
+    """The same call giving its tensors in a tuple: of dicts, a trace keeps only plain ones."""
+
+    @functools.wraps(forward)
+    def flat(*args: Any, **keywords: Any) -> tuple[torch.Tensor, ...]:
+        return tuple(_tensors(forward(*args, **keywords)))
+
+    return flat
+
+
+def _tensors(found: Any) -> list[torch.Tensor]:
+    """In the order in which torch flattens what a module returned."""
+    return [leaf for leaf in torch.utils._pytree.tree_leaves(found) if isinstance(leaf, torch.Tensor)]

@@ -14,8 +14,9 @@ from isthmus.ir import ops
 from isthmus.ir.types import BF16, F16, DType, dtype_of
 from tests.support.opcases import Case, cases_for
 from tests.support.opcases_by_hand import BY_HAND
-from tests.support.tensorrt.bench import Bench, disagreement
-from tests.support.tensorrt.rows import TAMED, groups, is_taken, narrowed
+from tests.support.tensorrt.bench import BACKEND, Bench, disagreement
+from tests.support.tensorrt.rows import TAMED, groups, narrowed
+from tests.support.together import is_taken
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_rows_that_have_their_cases_by_hand_build_in_narrow_types(dtype: DType, 
     cases: list[Case] = []
     for name in BY_HAND:
         narrow = (c for c in narrowed(cases_for(ops.TABLE[name])) if dtype in {dtype_of(x) for x in c.inputs})
-        cases += islice(filter(is_taken, narrow), 1)
+        cases += islice((case for case in narrow if is_taken(case, BACKEND)), 1)
     assert len(cases) > 40
     for group in groups(cases):
         bench.build(bench.write(group.graph), group.graph, group.arrays, exact=group.exact)
@@ -69,5 +70,5 @@ def test_what_is_tamed_is_declared() -> None:
 
 
 def test_rows_that_no_case_takes_are_few() -> None:
-    never = {name for name, row in ops.TABLE.items() if not any(map(is_taken, cases_for(row)))}
+    never = {name for name, row in ops.TABLE.items() if not any(is_taken(case, BACKEND) for case in cases_for(row))}
     assert never == {"non_zero", "non_max_suppression"}

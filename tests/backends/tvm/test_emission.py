@@ -15,8 +15,9 @@ from isthmus.backends.tvm.limits import DEVIATIONS
 from isthmus.backends.tvm.write import TABLE
 from isthmus.ir import ops
 from isthmus.ir.types import Array
-from tests.backends.tvm.agreement import TAMED, disagreement, disagreements, is_taken
+from tests.backends.tvm.agreement import TAMED, disagreement, disagreements
 from tests.support.opcases import Case, cases_for
+from tests.support.together import is_taken
 
 BACKEND = TVMBackend(is_isolated=False, is_optimized=False)
 

@@ -36,6 +36,12 @@ GRAPHS = {
           return %r
         }
         """,
+    "operands that lie across each other, before an axis of one": """
+        graph @g(%x: f32[4, 1, 1], %y: f32[1, 5, 1]) {
+          %r: f32[4, 5, 1] = add(%x, %y)
+          return %r
+        }
+        """,
     "sizes that vary": """
         graph @g(%x: f32[N, K], %y: f32[N, 3]) where N: 0..99, K: 0..99 {
           %c: f32[N, K + 3] = concat(%x, %y) {axis = 1}

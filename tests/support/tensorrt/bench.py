@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from isthmus.backends.tensorrt.backend import TensorRTBackend
 from isthmus.backends.tensorrt.device import gpu_arch
 from isthmus.backends.tensorrt.library import library
@@ -17,12 +15,13 @@ from isthmus.backends.tensorrt.worker import Request, configuration
 from isthmus.backends.tensorrt.write import write_network
 from isthmus.ir.graph import Graph
 from isthmus.ir.types import Array
+from tests.support.comparison import Comparison
 from tests.support.tensorrt.readback import run_network
 
 BACKEND = TensorRTBackend()
 MORE = 3
 """How much larger than in the arrays a size may be that is not fixed."""
-RELATIVE = {"float32": 1e-5, "float16": 2.0**-10, "bfloat16": 2.0**-8}
+disagreement = Comparison({"float32": 1e-5, "float16": 2.0**-10, "bfloat16": 2.0**-8})
 """By the type of a result: that of the engine's own functions, or twice what rounding costs."""
 
 NETWORK_TOLERANCE = {"fp32": 1e-5, "fp16": 4 * 2.0**-11, "bf16": 4 * 2.0**-8}
@@ -77,20 +76,3 @@ class Bench:
         if built:
             self.build(n, graph, arrays, exact=exact)
         return [array.copy() for array in run_network(n.definition, arrays)]  # constants go with the network
-
-
-def disagreement(got: Array, want: Array) -> str | None:
-    """Why two results count as different: exact for integers, relative L2 norm for floats, specials in place."""
-    if got.shape != want.shape or got.dtype != want.dtype:
-        return f"{got.dtype}{got.shape} instead of {want.dtype}{want.shape}"
-    if want.dtype.kind in "biu":
-        return None if np.array_equal(got, want) else f"{got[got != want][:5]} instead of {want[got != want][:5]}"
-    a, b = got.astype(np.float64), want.astype(np.float64)
-    special = ~(np.isfinite(a) & np.isfinite(b))
-    if not np.array_equal(a[special], b[special], equal_nan=True):
-        return f"{a[special][:8]} instead of {b[special][:8]}"
-    error = float(np.linalg.norm(a[~special] - b[~special]))
-    size = float(np.linalg.norm(b[~special]))
-    if error <= RELATIVE[want.dtype.name] * max(size, 1e-30):
-        return None
-    return f"relative error {error / size:.1e}" if size else f"an error of {error:.1e}, where all is 0"

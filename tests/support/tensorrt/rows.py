@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from isthmus.ir.builder import Builder
 from isthmus.ir.errors import IsthmusError
 from isthmus.ir.evaluate import evaluate
-from isthmus.ir.graph import Graph, Value
+from isthmus.ir.graph import Graph
 from isthmus.ir.types import BF16, F16, Array, dtype_of
-from isthmus.ir.verify import verify
 from tests.support.opcases import Case
 from tests.support.tensorrt.bench import BACKEND
+from tests.support.together import is_taken, together
 
 TOGETHER = 8
 """Cases in one network: large ones build slowly."""
@@ -30,16 +29,6 @@ def _ordinary(x: Array) -> Array:
 
 TAMED: Mapping[str, Callable[[Array], Array]] = {"mod": _ordinary, "fmod": _ordinary}
 """What is kept out of an op's hostile inputs, because `DEVIATIONS` says that the engine differs there."""
-
-
-def is_taken(case: Case) -> bool:
-    """Whether TensorRT takes the case once legalized."""
-    graph = case.graph()
-    BACKEND.legalize(graph)
-    verify(graph)
-    refused = BACKEND.unsupported(graph)
-    assert all(len(reason) > 10 for _, reason in refused)
-    return not refused
 
 
 def narrowed(cases: Iterable[Case]) -> Iterator[Case]:
@@ -83,7 +72,7 @@ class Group:
 
 def groups(cases: Iterable[Case]) -> Iterator[Group]:
     """The cases that TensorRT takes, in networks of a few."""
-    taken = [case for case in cases if is_taken(case)]
+    taken = [case for case in cases if is_taken(case, BACKEND)]
     for exact in (False, True):
         some = [case for case in taken if exact == (case.symbolic and bool(case.constant))]
         for start in range(0, len(some), TOGETHER):
@@ -91,17 +80,11 @@ def groups(cases: Iterable[Case]) -> Iterator[Group]:
 
 
 def _group(cases: Iterable[Case], exact: bool) -> Group:
-    graph = Graph("cases")
-    b = Builder(graph)
-    owners: list[Case] = []
-    results: list[Value] = []
-    arrays: list[Array] = []
-    for i, case in enumerate(cases):
-        made = case.add_to(b, f"c{i}_")
-        owners += [case] * len(made)
-        results += made
-        tame = TAMED.get(case.op)
-        arrays += [tame(array) if tame else array for array in case.inputs]
-    graph.set_outputs(results, [f"y{i}" for i in range(len(results))])
-    BACKEND.legalize(graph)
-    return Group(graph, arrays, owners, exact)
+    found = together(cases, _inputs_of)
+    BACKEND.legalize(found.graph)
+    return Group(found.graph, found.arrays, found.owners, exact)
+
+
+def _inputs_of(case: Case) -> list[Array]:
+    tame = TAMED.get(case.op)
+    return [tame(array) if tame else array for array in case.inputs]
