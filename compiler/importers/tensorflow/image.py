@@ -12,7 +12,9 @@ from isthmus.compiler.importers.tensorflow.args import converted
 from isthmus.compiler.importers.tensorflow.atrous import Whole
 from isthmus.compiler.importers.tensorflow.frame import TfBuilder
 from isthmus.compiler.importers.tensorflow.layout import from_first, to_first
+from isthmus.compiler.importers.tensorflow.nn import convolved
 from isthmus.compiler.importers.tensorflow.resizing import target_size
+from isthmus.compiler.importers.tensorflow.windows import windows_of
 from isthmus.ir.dim import Dim, floordiv
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
@@ -92,8 +94,6 @@ def extract_image_patches(
     b: TfBuilder, x: Value, *, ksizes: tuple[int, ...], strides: tuple[int, ...], rates: tuple[int, ...], padding: str
 ) -> Value:
     """The elements of each window side by side: a convolution with ones at single places."""
-    from isthmus.compiler.importers.tensorflow.nn import conv_2d
-
     depth = x.shape[3]
     if not isinstance(depth, int) or len(ksizes) != 4 or not x.dtype.is_float:
         raise UnsupportedModel(f"ExtractImagePatches of {x}")
@@ -101,8 +101,7 @@ def extract_image_patches(
     if taps > _MOST_TAPS:
         raise UnsupportedModel(f"ExtractImagePatches of {taps} elements a window")
     eye = np.eye(taps, dtype=x.dtype.numpy).reshape(ksizes[1], ksizes[2], depth, taps)
-    found: Value = conv_2d(b, x, b.const(eye), strides=strides, padding=padding, dilations=rates)
-    return found
+    return convolved(b, x, b.const(eye), windows_of(x, "NHWC", strides, padding, rates))
 
 
 _MOST_TAPS = 4096

@@ -5,26 +5,23 @@ What nobody asks for is never looked at: training ops, savers, assertions, summa
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from operator import attrgetter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isthmus.compiler.importers.base import blamed_on
-from isthmus.compiler.importers.lowering import Lowering, LoweringTable
+from isthmus.compiler.importers.lowering import LoweringTable
+from isthmus.compiler.importers.tensorflow.applying import lowered
 from isthmus.compiler.importers.tensorflow.atrous import Whole
-from isthmus.compiler.importers.tensorflow.attributes import attributes_of, decoded
-from isthmus.compiler.importers.tensorflow.frame import Frame, Function, Link, Place, TfBuilder
+from isthmus.compiler.importers.tensorflow.attributes import decoded
+from isthmus.compiler.importers.tensorflow.frame import Frame, Function, Link, Place
 from isthmus.compiler.importers.tensorflow.loader import TensorFlowModel
-from isthmus.compiler.importers.tensorflow.operands import KINDS, Complex, Operand, Poison
+from isthmus.compiler.importers.tensorflow.operands import Operand, Poison
 from isthmus.compiler.importers.tensorflow.protos import Message
 from isthmus.compiler.importers.tensorflow.scope import Scope
 from isthmus.compiler.importers.tensorflow.source import parse_ref
 from isthmus.compiler.importers.tensorflow.switches import Switches
-from isthmus.compiler.importers.tensorflow.tensors import MAX_RANK
-from isthmus.ir.errors import MalformedModel, TypeRuleError, UnsupportedModel
-from isthmus.ir.graph import Loc, Value
+from isthmus.ir.errors import MalformedModel, UnsupportedModel
+from isthmus.ir.graph import Value
 
 NODES_PER_SOURCE_NODE = 20
 EXTRA_NODES = 100_000
@@ -51,28 +48,6 @@ _SAME = (
     "Print",
     "XlaSharding",
 )
-
-_REARRANGING = frozenset(
-    (
-        "BroadcastTo",
-        "ConcatV2",
-        "ExpandDims",
-        "GatherV2",
-        "Pack",
-        "Pad",
-        "Reshape",
-        "ReverseV2",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "StridedSlice",
-        "Tile",
-        "Transpose",
-        "Unpack",
-    )
-)
-"""What these do to complex tensors they do to each of their parts."""
-_REAL, _IMAGINARY = attrgetter("real"), attrgetter("imaginary")
 
 
 class Walk:
@@ -165,7 +140,7 @@ class Walk:
         self,
         caller: Frame,
         name: str,
-        attributes: typing.Mapping[str, Any],
+        attributes: Mapping[str, Any],
         arguments: Sequence[Operand | Link],
         scope: Scope,
         path: str,
@@ -232,37 +207,7 @@ class Walk:
         if lowering is None or poisons:
             own = [(node.op, path)] if lowering is None else []
             return (Poison(tuple(dict.fromkeys([*(c for p in poisons for c in p.causes), *own]))),)
-        return self._lower(lowering, frame, node, [frame.scope.admit(x) for x in operands])
-
-    def _lower(
-        self, lowering: Lowering, frame: Frame, node: Message, operands: Sequence[Operand]
-    ) -> tuple[Operand, ...]:
-        if node.op in _REARRANGING and any(isinstance(x, Complex) for x in operands):
-            sides = [[part(x) if isinstance(x, Complex) else x for x in operands] for part in (_REAL, _IMAGINARY)]
-            pairs = zip(*(self._lower(lowering, frame, node, side) for side in sides), strict=True)
-            return tuple(Complex(*pair) if isinstance(pair[0], Value) else pair[0] for pair in pairs)
-        b = frame.scope.builder
-        assert isinstance(b, TfBuilder)
-        lowering.check_inputs(node.op, operands)
-        for i, (operand, kinds) in enumerate(zip(operands, _kinds(lowering, len(operands)), strict=True)):
-            if kinds and not isinstance(operand, kinds):
-                raise UnsupportedModel(f"{node.op}: input {i} is {KINDS[type(operand)]}, which is not supported")
-        attributes = lowering.bind_attributes(node.op, attributes_of(node, frame, self, lowering.attributes))
-        b.frame, b.node, b.walk = frame, node, self
-        b.loc = Loc("tensorflow", (f"{frame.path}{node.name}",))
-        try:
-            found = lowering.function(b, *operands, **attributes)
-        except TypeRuleError as error:
-            if "must be one of" not in error.reason:
-                raise
-            raise UnsupportedModel(f"{node.op} in this form is not supported: {error.reason}") from error
-        results = found if isinstance(found, tuple) else (found,)
-        for value in results:
-            if isinstance(value, Value):
-                if value.rank > MAX_RANK:
-                    raise UnsupportedModel(f"the result has rank {value.rank}, more than {MAX_RANK}")
-                value.name = value.name or node.name
-        return results
+        return lowered(lowering, self, frame, node, [frame.scope.admit(x) for x in operands])
 
     def _spend(self) -> None:
         self._left -= 1
@@ -273,31 +218,6 @@ class Walk:
 def data_inputs(node: Message) -> list[str]:
     """The node's inputs without those that only say what must run before."""
     return [text for text in node.input if not text.startswith("^")]
-
-
-@cache
-def _signature(function: Callable[..., Any]) -> tuple[tuple[Any, ...], tuple[type, ...] | None]:
-    import inspect
-
-    hints = typing.get_type_hints(function)
-    plain, rest = [], None
-    for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
-        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            rest = _classes(hints[name])
-        elif parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
-            plain.append(_classes(hints[name]))
-    return tuple(plain), rest
-
-
-def _kinds(lowering: Lowering, count: int) -> Iterable[tuple[type, ...]]:
-    """For each operand, the classes its annotation admits; none where it admits all."""
-    plain, rest = _signature(lowering.function)
-    return (*plain, *[rest or ()] * count)[:count]
-
-
-def _classes(annotation: Any) -> tuple[type, ...]:
-    parts = typing.get_args(annotation) or (annotation,)
-    return tuple(part for part in parts if part is not type(None))
 
 
 def _where(frame: Frame) -> str:

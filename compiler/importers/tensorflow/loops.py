@@ -8,11 +8,12 @@ iterations depends on nothing but input shapes becomes a `scan`, any other one a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from isthmus.compiler.importers.tensorflow.branches import truth
 from isthmus.compiler.importers.tensorflow.lists import buffered, count_of_list, is_empty
+from isthmus.compiler.importers.tensorflow.loop_nodes import SettledLoop
+from isthmus.compiler.importers.tensorflow.loop_roles import Carried, Fixed, Listed, Reading, Role, first_role
 from isthmus.compiler.importers.tensorflow.operands import (
     KINDS,
     ListOrigin,
@@ -22,7 +23,7 @@ from isthmus.compiler.importers.tensorflow.operands import (
     ReservedList,
     TensorList,
 )
-from isthmus.compiler.importers.tensorflow.scope import Scope, rebuilt
+from isthmus.compiler.importers.tensorflow.scope import Scope
 from isthmus.compiler.importers.tensorflow.trips import Count, count_of, trip_count
 from isthmus.ir.dim import Dim, equal
 from isthmus.ir.errors import UnsupportedModel
@@ -49,40 +50,6 @@ class LoopSource(Protocol):
         """The variables after one iteration, read into a scope."""
 
 
-@dataclass(frozen=True)
-class _Fixed:
-    """The variable is the same in every iteration."""
-
-
-@dataclass(frozen=True)
-class _Carried:
-    """The variable is a tensor of this type, or a list whose buffer is."""
-
-    type: TensorType
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """The variable is a list; what is done to it is not known yet, or is one element in each iteration."""
-
-
-_Role: TypeAlias = _Fixed | _Carried | _Listed | Count
-
-
-@dataclass
-class _Reading:
-    """The body, read with certain roles."""
-
-    scope: Scope
-    counter: Value
-    """The iteration, from 0."""
-    inputs: list[Operand] = field(default_factory=list)
-    """What stands for each variable inside."""
-    carried: dict[int, Value] = field(default_factory=dict)
-    """The region's input for each variable that is carried."""
-    outputs: Sequence[Operand] = ()
-
-
 def run(scope: Scope, source: LoopSource) -> tuple[Operand, ...]:
     """The variables after the last iteration."""
     if poisons := [x for x in source.start if isinstance(x, Poison)]:
@@ -99,7 +66,7 @@ class _Raising:
         self._loc = scope.builder.loc
         self._start: list[Operand] = [scope.admit(x) for x in source.start]
         fixed = source.unchanged()
-        self._roles: list[_Role] = [_first_role(x, f) for x, f in zip(self._start, fixed, strict=True)]
+        self._roles: list[Role] = [first_role(x, f) for x, f in zip(self._start, fixed, strict=True)]
         self._counts: dict[int, Count] = {}
         """The variables that count, also where they must be carried."""
         self._trips: Dim | None = None
@@ -114,40 +81,41 @@ class _Raising:
         if self._trips == 0:
             return tuple(self._start)
         if self._trips is None:
-            self._roles = [_Carried(r.type) if isinstance(r, Count) else r for r in self._roles]
+            self._roles = [Carried(r.type) if isinstance(r, Count) else r for r in self._roles]
         for _ in range(_MOST_READINGS):
             reading = self._read()
             before = list(self._roles)
             self._roles = [self._settled(i, reading, after) for i, after in enumerate(reading.outputs)]
             if self._roles == before:
+                settled = SettledLoop(self._scope, self._start, self._roles, reading)
                 with self._scope.builder.at(self._loc):
-                    return self._looped(reading) if self._trips is None else self._scanned(reading, self._trips)
+                    return settled.looped(self._condition) if self._trips is None else settled.scanned(self._trips)
         raise UnsupportedModel("what the loop carries does not come to rest")
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def _read(self) -> _Reading:
+    def _read(self) -> Reading:
         inner = self._scope.body("body")
-        reading = _Reading(inner, inner.graph.add_input(TensorType(I64, ()), "i"))
+        reading = Reading(inner, inner.graph.add_input(TensorType(I64, ()), "i"))
         for i, (role, start) in enumerate(zip(self._roles, self._start, strict=True)):
             reading.inputs.append(self._inside(i, role, start, reading))
         reading.outputs = [inner.admit(x) for x in self._source.body(inner, reading.inputs)]
         return reading
 
-    def _inside(self, index: int, role: _Role, start: Operand, reading: _Reading) -> Operand:
+    def _inside(self, index: int, role: Role, start: Operand, reading: Reading) -> Operand:
         inner = reading.scope
         match role:
             case Count():
                 return role.at(inner.builder, reading.counter)
-            case _Carried():
+            case Carried():
                 reading.carried[index] = value = inner.graph.add_input(role.type, f"v{index}")
                 return value if isinstance(start, Value) else TensorList(value)
-            case _Listed():
+            case Listed():
                 assert isinstance(start, ReservedList | TensorList)
                 return LoopList(ListOrigin(inner.admit(start)))
         return inner.admit(start)
 
-    def _find_counts(self, reading: _Reading) -> None:
+    def _find_counts(self, reading: Reading) -> None:
         for i, after in enumerate(reading.outputs):
             start, given = self._start[i], reading.inputs[i]
             if i in reading.carried and all(isinstance(x, Value) for x in (start, given, after)):
@@ -161,12 +129,12 @@ class _Raising:
         variables: list[Operand] = []
         for role, start in zip(self._roles, self._start, strict=True):
             match role:
-                case Count() | _Carried():
+                case Count() | Carried():
                     made = inner.graph.add_input(role.type)
                     variables.append(made)
                     if isinstance(role, Count):
                         counts[made] = role
-                case _Listed():
+                case Listed():
                     assert isinstance(start, ReservedList | TensorList)
                     variables.append(LoopList(ListOrigin(inner.admit(start))))
                 case _:
@@ -183,12 +151,12 @@ class _Raising:
 
     # -- roles -----------------------------------------------------------------------------------------------------
 
-    def _settled(self, i: int, reading: _Reading, after: Operand) -> _Role:
+    def _settled(self, i: int, reading: Reading, after: Operand) -> Role:
         """The role this reading shows for variable number i."""
         role, start = self._roles[i], self._start[i]
-        if isinstance(role, _Fixed | Count):
+        if isinstance(role, Fixed | Count):
             return role
-        if isinstance(role, _Listed):
+        if isinstance(role, Listed):
             return self._settled_list(i, reading, after)
         if isinstance(after, TensorList) and not isinstance(start, Value):
             after, start = after.buffer, self._buffer_of(start)
@@ -199,16 +167,16 @@ class _Raising:
             raise UnsupportedModel(f"a loop variable changes from {before} to {after.type}")
         fresh = self._scope.builder.fresh
         sizes = zip(before.shape, after.shape, start.shape, strict=True)
-        return _Carried(before.with_shape(fresh.take() if d != e and d == f else d for d, e, f in sizes))
+        return Carried(before.with_shape(fresh.take() if d != e and d == f else d for d, e, f in sizes))
 
-    def _settled_list(self, i: int, reading: _Reading, after: Operand) -> _Role:
+    def _settled_list(self, i: int, reading: Reading, after: Operand) -> Role:
         given, start = reading.inputs[i], self._start[i]
         if after is given:
-            return _Fixed()
+            return Fixed()
         if not isinstance(after, LoopList) or not isinstance(given, LoopList) or after.origin is not given.origin:
             raise UnsupportedModel("a loop replaces a list it carries")
         if not given.origin.reads and self._is_in_order(reading, after):
-            return _Listed()
+            return Listed()
         item = after.written[0][1] if after.written else after.pushed[0]
         assert isinstance(start, ReservedList | TensorList)
         size = count_of_list(self._scope.builder, start)
@@ -216,13 +184,13 @@ class _Raising:
             raise UnsupportedModel("a loop makes a list longer in other ways than by element i in iteration i")
         with self._scope.builder.at(self._loc):
             self._start[i] = made = buffered(self._scope, start, item.type)
-        return _Carried(made.buffer.type)
+        return Carried(made.buffer.type)
 
     def _buffer_of(self, start: Operand) -> Value:
         assert isinstance(start, TensorList)
         return start.buffer
 
-    def _is_in_order(self, reading: _Reading, after: LoopList) -> bool:
+    def _is_in_order(self, reading: Reading, after: LoopList) -> bool:
         """Whether iteration i adds element i, and nothing else happens to the list."""
         start = after.origin.start
         if is_empty(start):
@@ -238,87 +206,3 @@ class _Raising:
             given is index and i in self._counts and self._counts[i].start == 0 and self._counts[i].step == 1
             for i, given in enumerate(reading.inputs)
         )
-
-    # -- building --------------------------------------------------------------------------------------------------
-
-    def _scanned(self, reading: _Reading, trips: Dim) -> tuple[Operand, ...]:
-        b, inner = self._scope.builder, reading.scope
-        yields = [*self._states_after(reading), *self._collected(reading)]
-        inputs = [*reading.carried.values(), reading.counter]
-        captured = inner.captured
-        graph = rebuilt(inner.graph, [*inputs, *map(inner.capture, captured)], yields)
-        results = b.scan(
-            *self._states_before(reading),
-            b.iota(dtype=I64, shape=(trips,), axis=0),
-            *captured,
-            body=graph,
-            carried=len(reading.carried),
-            scanned=1,
-        )
-        return self._after(reading, results, trips)
-
-    def _looped(self, reading: _Reading) -> tuple[Operand, ...]:
-        b, inner = self._scope.builder, reading.scope
-        first = self._condition(self._scope, self._as_lists())
-        more = self._condition(inner, reading.outputs)
-        yields = [more, *self._states_after(reading), *self._collected(reading)]
-        inputs = [reading.counter, *reading.carried.values()]
-        captured = inner.captured
-        graph = rebuilt(inner.graph, [*inputs, *map(inner.capture, captured)], yields)
-        results = b.loop(
-            None, first, *self._states_before(reading), *captured, body=graph, carried=len(reading.carried)
-        )
-        return self._after(reading, results, 0)
-
-    def _as_lists(self) -> list[Operand]:
-        """The first values of the variables, as a condition may look at them."""
-        return [
-            LoopList(ListOrigin(x)) if self._is_listed(i) and isinstance(x, ReservedList | TensorList) else x
-            for i, x in enumerate(self._start)
-        ]
-
-    def _is_listed(self, i: int) -> bool:
-        return isinstance(self._roles[i], _Listed)
-
-    def _states_before(self, reading: _Reading) -> list[Value]:
-        return [_tensor(self._start[i]) for i in reading.carried]
-
-    def _states_after(self, reading: _Reading) -> list[Value]:
-        return [_tensor(reading.outputs[i]) for i in reading.carried]
-
-    def _collected(self, reading: _Reading) -> list[Value]:
-        lists = [after for i, after in enumerate(reading.outputs) if self._is_listed(i)]
-        return [x.written[0][1] if x.written else x.pushed[0] for x in lists if isinstance(x, LoopList)]
-
-    def _after(self, reading: _Reading, results: Sequence[Value], trips: Dim) -> tuple[Operand, ...]:
-        state = dict(zip(reading.carried, results, strict=False))
-        stacked = iter(results[len(state) :])
-        found: list[Operand] = []
-        for i, (role, start) in enumerate(zip(self._roles, self._start, strict=True)):
-            match role:
-                case Count():
-                    found.append(role.after(self._scope.builder, trips))
-                case _Carried():
-                    found.append(state[i] if isinstance(start, Value) else TensorList(state[i]))
-                case _Listed():
-                    found.append(TensorList(next(stacked)))
-                case _:
-                    found.append(start)
-        return tuple(found)
-
-
-def _first_role(start: Operand, fixed: bool) -> _Role:
-    if fixed:
-        return _Fixed()
-    if isinstance(start, Value):
-        return _Carried(start.type)
-    if isinstance(start, ReservedList | TensorList):
-        return _Listed()
-    raise UnsupportedModel(f"the loop changes {KINDS[type(start)]}, which is not supported")
-
-
-def _tensor(operand: Operand) -> Value:
-    if isinstance(operand, TensorList):
-        return operand.buffer
-    assert isinstance(operand, Value)
-    return operand

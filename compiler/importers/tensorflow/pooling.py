@@ -8,7 +8,7 @@ from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.tensorflow.args import converted
 from isthmus.compiler.importers.tensorflow.frame import TfBuilder
 from isthmus.compiler.importers.tensorflow.layout import from_first, spatial, to_first
-from isthmus.compiler.importers.tensorflow.windows import Ints, wanted_pads, with_numbers
+from isthmus.compiler.importers.tensorflow.windows import Ints, windows_of, with_numbers
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.types import I64, DType
@@ -40,10 +40,11 @@ def max_pool_v2(
 def avg_pool(b: TfBuilder, x: Value, *, ksize: Ints, strides: Ints, padding: str, data_format: str = "") -> Value:
     """Padding counts for nothing; where its size is symbolic, zeros and ones are averaged and divided."""
     data_format = data_format or ("NHWC" if x.rank == 4 else "NDHWC")
-    kernel, steps = (spatial(v, data_format, x.rank, n) for v, n in ((ksize, "ksize"), (strides, "strides")))
-    ones = (1,) * len(kernel)
+    kernel = spatial(ksize, data_format, x.rank, "ksize")
+    windows = windows_of(x, data_format, strides, padding)
+    steps, ones = windows.strides, windows.dilations
     planes = to_first(b, x, data_format)
-    asked = wanted_pads(planes.shape[2:], padding, (), kernel, steps, ones, data_format)
+    asked = windows.pads(planes.shape[2:], kernel)
     wide, pads = with_numbers(b, planes, asked)
     found = b.avg_pool(wide, kernel=kernel, strides=steps, pads=pads, dilations=ones)
     if wide is not planes:
@@ -65,14 +66,16 @@ def max_pool_with_argmax(
     include_batch_in_index: bool = False,
 ) -> tuple[Value, Value]:
     """And where in [N, H, W, C], laid out flat, each maximum stands; N counts only where the attribute says so."""
-    kernel, steps = (spatial(v, "NHWC", x.rank, n) for v, n in ((ksize, "ksize"), (strides, "strides")))
+    kernel = spatial(ksize, "NHWC", x.rank, "ksize")
+    windows = windows_of(x, "NHWC", strides, padding)
     planes = to_first(b, x, "NHWC")
     batch, channels, height, width = planes.shape
-    asked = wanted_pads((height, width), padding, (), kernel, steps, (1, 1), "NHWC")
-    padded, pads = with_numbers(b, planes, asked, -math.inf)
+    padded, pads = with_numbers(b, planes, windows.pads((height, width), kernel), -math.inf)
     if padded is not planes:
         raise UnsupportedModel("MaxPoolWithArgmax: padding has symbolic sizes", hint="give fixed sizes with inputs=")
-    found, places = b.max_pool_with_indices(planes, kernel=kernel, strides=steps, pads=pads, dilations=(1, 1))
+    found, places = b.max_pool_with_indices(
+        planes, kernel=kernel, strides=windows.strides, pads=pads, dilations=windows.dilations
+    )
     within = b.mod(places, b.dims((height * width,)))  # the IR counts as [N, C, H, W]
     channel = b.iota(dtype=I64, shape=(1, channels, 1, 1), axis=1)
     flat = b.add(b.mul(within, b.dims((channels,))), channel)
@@ -86,10 +89,8 @@ def _max_pool(
     b: TfBuilder, x: Value, ksize: Ints, strides: Ints, padding: str, data_format: str, explicit: Ints
 ) -> Value:
     data_format = data_format or ("NHWC" if x.rank == 4 else "NDHWC")
-    kernel, steps = (spatial(v, data_format, x.rank, n) for v, n in ((ksize, "ksize"), (strides, "strides")))
-    ones = (1,) * len(kernel)
-    planes = to_first(b, x, data_format)
-    asked = wanted_pads(planes.shape[2:], padding, explicit, kernel, steps, ones, data_format)
-    planes, pads = with_numbers(b, planes, asked, -math.inf)
-    found = b.max_pool(planes, kernel=kernel, strides=steps, pads=pads, dilations=ones)
+    kernel = spatial(ksize, data_format, x.rank, "ksize")
+    windows = windows_of(x, data_format, strides, padding, explicit=explicit)
+    planes, pads = windows.over(b, x, kernel, -math.inf)
+    found = b.max_pool(planes, kernel=kernel, strides=windows.strides, pads=pads, dilations=windows.dilations)
     return from_first(b, found, data_format)

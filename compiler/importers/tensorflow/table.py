@@ -8,6 +8,7 @@ from isthmus.compiler.importers.tensorflow import (
     color,
     complex,
     control,
+    conv_transpose,
     creation,
     detection,
     elementwise,
@@ -26,6 +27,7 @@ from isthmus.compiler.importers.tensorflow import (
     segment,
     shape,
     slicing,
+    special,
     spectral,
     tensor_arrays,
     tensor_lists,
@@ -34,10 +36,12 @@ from isthmus.compiler.importers.tensorflow import (
 TABLE = LoweringTable(
     (
         elementwise,
+        special,
         complex,
         activation,
         linalg,
         nn,
+        conv_transpose,
         pooling,
         norm,
         image,

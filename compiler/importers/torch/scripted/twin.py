@@ -9,7 +9,6 @@ options, None. A condition on data is refused by torch.export, with the line of 
 from __future__ import annotations
 
 import inspect
-import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +24,7 @@ from isthmus.compiler.importers.torch.scripted.graphs import (
     overload_of,
     signature_of,
 )
+from isthmus.compiler.importers.torch.scripted.numbers import PLAIN
 from isthmus.ir.errors import UnsupportedModel
 
 
@@ -235,57 +235,20 @@ def _set_item(items: Any, key: Any, item: Any) -> Any:
     return items
 
 
-def _range_length(low: int, high: int, step: int) -> int:
-    return len(range(low, high, step))
-
-
-def _divide(x: Any, y: Any, rounding_mode: str | None = None) -> Any:
-    if rounding_mode == "floor":
-        return x // y
-    return math.trunc(x / y) if rounding_mode == "trunc" else x / y
-
-
 def _to_int(x: Any) -> Any:
     return x if isinstance(x, torch.SymInt) else torch.sym_int(x) if isinstance(x, torch.SymFloat) else int(x)
 
 
-_ON_PYTHON: dict[str, Callable[..., Any]] = {
+_OF_TORCH = frozenset(("__lshift__", "__rshift__", "round", "log2", "sin", "cos", "tan", "tanh", "isnan", "isinf"))
+"""Left to torch's own overloads, which take Python numbers too: `round` gives a float there, infinities have a sine."""
+
+_ON_PYTHON: dict[str, Callable[..., Any]] = {name: apply for name, apply in PLAIN.items() if name not in _OF_TORCH} | {
     "add": lambda x, y, alpha=1: x + y if isinstance(x, str | list | tuple) else x + alpha * y,
     "sub": lambda x, y, alpha=1: x - alpha * y,
     "rsub": lambda x, y, alpha=1: y - alpha * x,
-    "mul": operator.mul,
-    "div": _divide,
-    "floordiv": operator.floordiv,
-    "floor_divide": operator.floordiv,
-    "remainder": operator.mod,
-    "neg": operator.neg,
-    "pow": operator.pow,
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-    "__and__": operator.and_,
-    "__or__": operator.or_,
-    "__xor__": operator.xor,
-    "__not__": operator.not_,
-    "__range_length": _range_length,
-    "__derive_index": lambda index, start, step: start + index * step,
     "slice": _slice,
     "Int": _to_int,
     "Float": lambda x: torch.sym_float(x) if isinstance(x, torch.SymInt) else float(x),
-    "IntImplicit": int,
-    "FloatImplicit": float,
-    "ScalarImplicit": lambda x: x,
-    "floor": math.floor,
-    "ceil": math.ceil,
-    "sqrt": math.sqrt,
-    "log": math.log,
-    "exp": math.exp,
-    "abs": abs,
-    "min": min,
-    "max": max,
     "clone": lambda x, *options: x,
     "contiguous": lambda x, *options: x,
     "detach": lambda x: x,
