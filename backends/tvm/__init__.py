@@ -79,7 +79,8 @@ class TVMBackend(Backend):
             else:
                 code = tvm.runtime.load_module(str(entry.file))
             machine_code = tvm.relax.VirtualMachine(code, tvm.cpu())
-        except IsthmusError:
+        except IsthmusError as error:
+            error.where = error.where or f"@{graph.name}"
             raise
         except Exception as error:
             raise BackendFailed(f"TVM did not compile: {brief(error)}", where=f"@{graph.name}") from error

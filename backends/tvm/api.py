@@ -42,6 +42,9 @@ ffi: Any = _Later("tvm_ffi")
 functions: Any = _Later("isthmus.backends.tvm.schedules.mathfunctions")
 """exp, erf and the like in f32, for vector registers."""
 
+turning: Any = _Later("isthmus.backends.tvm.schedules.transposing")
+"""Copies into another order of axes, for vector registers."""
+
 
 def kind(x: Any) -> str:
     """The element type (lanes included) of an expression."""

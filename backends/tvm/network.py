@@ -15,7 +15,7 @@ import numpy as np
 
 from isthmus.backends.tvm import carriers, maths
 from isthmus.backends.tvm import schedule_default as loops
-from isthmus.backends.tvm.api import relax, tirx
+from isthmus.backends.tvm.api import relax, tirx, turning
 from isthmus.backends.tvm.dims import CallSizes
 from isthmus.backends.tvm.fusion import coalesced, preferred_perm
 from isthmus.backends.tvm.groups import generated
@@ -334,10 +334,13 @@ class Network:
             extents = [scope.size(shape[axis]) for axis in perm]
             kept = len(extents) - merged
             joined = [*extents[:kept], loops.volume(extents[kept:])] if merged else extents
+            # along an axis of size 1, whatever stands in the index is read as 0
+            walked = max((i for i in range(merged) if shape[perm[kept + i]] != 1), default=0)
 
             def element(place: list[Any]) -> None:
-                inside = [loops.int64(0)] * max(merged - 1, 0)
-                at = logical([*place[:kept], *inside, *place[kept:]], perm)
+                inside = [loops.int64(0)] * merged
+                inside[walked : walked + 1] = place[kept:]
+                at = logical([*place[:kept], *inside], perm)
                 scope.store(0, formula.type, perm, at, scope.load(formula, at))
 
             loops.pointwise(joined, element, not formula.uses_libm)
@@ -364,6 +367,20 @@ class Network:
     def _relayout(self, stored: Stored, perm: Perm) -> Stored:
         if stored.constant is not None:
             return Stored(stored.type, None, perm, stored.constant)
+        extents = [stored.type.shape[axis] for axis in perm]
+        order = [stored.perm.index(axis) for axis in perm]
+        lanes, dtype = self.module.machine.lanes, carriers.carrier(stored.type.dtype)
+        if (
+            self.module.generator is not None
+            and self.module.machine.registers
+            and turning.fits(extents, order, dtype, lanes)
+        ):
+
+            def turn(scope: KernelScope) -> None:
+                sizes = [scope.size(d) for d in extents]
+                turning.copy_transposed(scope.memory(stored), scope.results[0], sizes, order, lanes)
+
+            return self.filled(turn, [stored], stored.type, perm)
         copy = Formula(stored.type, lambda scope, at: scope.read(stored, at), (stored,), stored.symbols)
         return self._pointwise(copy, perm)
 

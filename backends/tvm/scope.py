@@ -47,6 +47,10 @@ class KernelScope:
                 return self._rounded(tensor.element(self, at), tensor.type.dtype)
         return self._given[tensor]
 
+    def memory(self, stored: Stored) -> Buffer:
+        """Where an operand lies."""
+        return self._buffers[stored]
+
     def bind(self, value: Expr) -> Expr:
         """A variable that is computed once, here.
 

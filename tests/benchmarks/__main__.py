@@ -17,6 +17,7 @@ from tests.benchmarks import (
     bench_torch,
     bench_tvm_cuda,
     bench_tvm_models,
+    tvm_bf16,
     tvm_kernels,
 )
 
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "tensorrt": bench_tensorrt,
     "tensorrt_gpu": bench_tensorrt_gpu,
     "tvm": tvm_kernels,
+    "tvm_bf16": tvm_bf16,
     "tvm_models": bench_tvm_models,
     "tvm_cuda": bench_tvm_cuda,
 }

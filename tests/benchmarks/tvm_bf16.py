@@ -30,11 +30,10 @@ INPUTS = 4
 """Errors are taken over so many inputs: over a single one, chance decides between equals."""
 
 
-def main() -> None:
-    """Measure and print the kernels, and the networks that are named; all without names."""
+def main(names: Sequence[str] = ("kernels", *NETWORKS)) -> None:
+    """Measure and print the kernels and the networks that are named."""
     # Both are read once, when TVM starts its threads.
     os.environ["TVM_NUM_THREADS"], os.environ["TVM_BIND_THREADS"] = "1", "0"
-    names = sys.argv[1:] or ["kernels", *NETWORKS]
     if "kernels" in names:
         _kernels()
     if networks := [name for name in names if name != "kernels"]:
@@ -146,4 +145,4 @@ def _times(graph: Graph, request: openvino.InferRequest) -> tuple[str, float, fl
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or ("kernels", *NETWORKS))

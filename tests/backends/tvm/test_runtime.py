@@ -173,8 +173,9 @@ def test_what_the_linker_says_is_in_the_error(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("CXX", str(linker))
     tell = Tell(StringIO())
     monkeypatch.setattr(child, "run", lambda _, folder, progress: compilation.work(folder, tell))
-    with pytest.raises(BackendFailed, match=r"TVM did not compile.*no space left"):
+    with pytest.raises(BackendFailed, match=r"TVM did not compile.*no space left") as caught:
         isthmus.compile(small(), "cpu-fp32@tvm")
+    assert caught.value.where == "@small"
 
 
 def test_a_broken_release_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
