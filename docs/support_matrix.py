@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from isthmus.backends.base import Backend
 from isthmus.backends.table import backend_called
+from isthmus.backends.tvm.cuda.limits import refusal
 from isthmus.compiler.target import all_targets
 from isthmus.ir import ops
 from isthmus.ir.graph import Graph
@@ -36,7 +37,19 @@ def support_matrix() -> str:
         if backend.deviations:
             lines += ["", f"## Where {backend.name} deviates from an op's meaning", ""]
             lines += [f"- {subject}: {how}" for subject, how in backend.deviations.items()]
+    lines += ["", "## What tvm does not run on CUDA", ""]
+    lines += [f"- {', '.join(names)}: {reason}" for reason, names in _refused_on_cuda().items()]
     return "\n".join(lines) + "\n"
+
+
+def _refused_on_cuda() -> dict[str, list[str]]:
+    """Reason -> the ops that TVM runs on the CPU only and that cannot be taken apart."""
+    found: dict[str, list[str]] = {}
+    for op in ops.TABLE.values():
+        nodes = (node for graph in _graphs(op) for node in graph.walk() if node.op is op and op.decompose is None)
+        if reason := next(filter(None, map(refusal, nodes)), None):
+            found.setdefault(reason, []).append(f"`{op.name}`")
+    return found
 
 
 def _verdict(op: Op, backend: Backend) -> str:
