@@ -9,7 +9,6 @@ something else was running. On a busy machine `--processor-time` compares what o
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import time
@@ -25,12 +24,11 @@ import isthmus
 from isthmus.backends.tvm.kernels import Group
 from isthmus.ir.graph import Graph, Value
 from isthmus.ir.types import Array
-from tests.benchmarks.measure import geometric_mean, show
+from tests.benchmarks.measure import geometric_mean, show, turns
 from tests.benchmarks.tvm_table import FILE
 
-ROUNDS = 60
-BURST = 4
-"""Calls of one contestant in a row: the first finds the caches full of somebody else's data."""
+ROUNDS = 20
+BURST = 8
 
 Shape = tuple[int, ...]
 
@@ -46,7 +44,7 @@ def single(op: str, inputs: Mapping[str, Shape], constants: Mapping[str, Shape],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(random.standard_normal(s, np.float32), name) for name, s in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11)
     return onnx.shape_inference.infer_shapes(model)
 
 
@@ -60,6 +58,11 @@ def conv(channels: int, outputs: int, kernel: int, size: int, stride: int = 1, g
         pads=[kernel // 2] * 4,
         group=groups,
     )
+
+
+def attention(heads: int, length: int, size: int) -> onnx.ModelProto:
+    """Queries, keys and values of as many tokens."""
+    return single("Attention", dict.fromkeys("qkv", (1, heads, length, size)), {})
 
 
 MODELS: Mapping[str, Callable[[], onnx.ModelProto]] = {
@@ -84,6 +87,7 @@ MORE: Mapping[str, Callable[[], onnx.ModelProto]] = {
     "depthwise 7x7 96 @56": lambda: conv(96, 96, 7, 56, 1, 96),
     "matmul 128x3072x768": lambda: single("MatMul", {"x": (128, 3072)}, {"w": (3072, 768)}),
     "matmul 1x768x3072": lambda: single("MatMul", {"x": (1, 768)}, {"w": (768, 3072)}),
+    "attention 12x128x64": lambda: attention(12, 128, 64),
     "max pool 3x3 s2 64 @112": lambda: single(
         "MaxPool", {"x": (1, 64, 112, 112)}, {}, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4
     ),
@@ -122,7 +126,7 @@ def contestants(model: onnx.ModelProto, threads: int) -> tuple[dict[str, Callabl
     for name, array in inputs.items():
         request.set_tensor(name, openvino.Tensor(array))
 
-    ours = kernel(isthmus.import_model(data), inputs, threads)
+    ours = kernel(isthmus.optimize(isthmus.import_model(data)), inputs, threads)
     calls: dict[str, Callable[[], object]] = {
         "ours": ours.call,
         "onnxruntime": lambda: session.run(None, inputs),
@@ -170,30 +174,10 @@ def kernel(graph: Graph, inputs: Mapping[str, Array], threads: int) -> Ours:
     )
 
 
-def times(contestants: Mapping[str, Callable[[], object]], clock: Callable[[], float]) -> dict[str, Array]:
-    """Seconds of every call, in bursts in turns; who begins changes each round."""
-    found: dict[str, list[float]] = {name: [] for name in contestants}
-    order = list(contestants)
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(ROUNDS):
-            for name in order:
-                call = contestants[name]
-                for _ in range(BURST):
-                    start = clock()
-                    call()
-                    found[name].append(clock() - start)
-            order.append(order.pop(0))
-    finally:
-        gc.enable()
-    return {name: np.array(each) for name, each in found.items()}
-
-
 def measured(name: str, model: onnx.ModelProto, threads: int, clock: Callable[[], float]) -> dict[str, Any]:
     """One row of the table."""
     calls, ours, error = contestants(model, threads)
-    found = times(calls, clock)
+    found = turns(calls, ROUNDS, BURST, clock)
     own, runtime, engine = (float(np.median(found[k])) for k in ("ours", "onnxruntime", "openvino"))
     return {
         "op": name,

@@ -14,6 +14,10 @@ from isthmus.compiler.importers.onnx.scope import Scope
 from isthmus.ir.errors import MalformedModel
 
 
+class ByDefinition(Exception):
+    """Raised by a lowering that leaves a call to the function body by which ONNX defines the op."""
+
+
 class OnnxBuilder(ImportBuilder):
     """What a lowering is given: a builder that also knows the node at hand."""
 

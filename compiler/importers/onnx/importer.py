@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from isthmus.compiler.importers.lowering import Lowering, LoweringTable
 from isthmus.compiler.importers.onnx.external import ExternalData
 from isthmus.compiler.importers.onnx.frame import (
     Argument,
+    ByDefinition,
     Frame,
     OnnxBuilder,
     arguments_of,
@@ -142,9 +144,11 @@ class Walk:
         version = frame.opsets.get(key[0], 1)
         function = self.functions.get(key)
         lowering = self.table.find(node.op_type, version) if function is None and not key[0] else None
+        results: Sequence[Operand | None] | None = None
         if lowering is not None:
-            results = self._lower(lowering, node, operands, arguments, scope.builder, version)
-        else:
+            with suppress(ByDefinition):
+                results = self._lower(lowering, node, operands, arguments, scope.builder, version)
+        if results is None:
             function = function or self._schema_body(key, version, node, operands, arguments)
             inner = self._call(function, key, operands, arguments, scope, frame, path)
             results = [

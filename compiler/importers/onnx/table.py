@@ -5,6 +5,7 @@ from __future__ import annotations
 from isthmus.compiler.importers.lowering import LoweringTable
 from isthmus.compiler.importers.onnx import (
     activation,
+    attention,
     control,
     creation,
     elementwise,
@@ -15,6 +16,7 @@ from isthmus.compiler.importers.onnx import (
     norm,
     padding,
     quant,
+    recurrent,
     reduce,
     sequence,
     shape,
@@ -26,6 +28,7 @@ TABLE = LoweringTable(
         elementwise,
         activation,
         linalg,
+        attention,
         nn,
         norm,
         image,
@@ -35,6 +38,7 @@ TABLE = LoweringTable(
         padding,
         indexing,
         quant,
+        recurrent,
         control,
         sequence,
         creation,

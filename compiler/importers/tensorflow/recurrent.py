@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isthmus.compiler.importers.lowering import lowers
+from isthmus.compiler.importers.recurrence import Values, over_time
 from isthmus.compiler.importers.tensorflow.args import converted, scalar
 from isthmus.compiler.importers.tensorflow.frame import TfBuilder
 from isthmus.ir.builder import Builder
@@ -132,15 +133,15 @@ def _over_time(
     """x [T, N, I] step by step; results from step `length` on are zeros."""
     if x.rank != 3:
         raise UnsupportedModel(f"{x} is not [time, batch, inputs]")
-    captured = (weight, bias, *peep)
-    inner, inside = b.region(state.type, hidden.type, x.type.with_shape(x.shape[1:]), *(v.type for v in captured))
-    found = cell.step(inner, inside[2], inside[0], inside[1], inside[3], inside[4], inside[5:])
-    yields = (found[1], found[6], *found)
-    inner.graph.set_outputs(yields, [f"out{i}" for i in range(len(yields))])
-    results = b.scan(state, hidden, x, *captured, body=inner.graph, carried=2, scanned=1)[2:]
+
+    def turn(inner: TfBuilder, before: Values, elements: Values, captured: Values) -> tuple[Values, Values]:
+        found = cell.step(inner, elements[0], before[0], before[1], captured[0], captured[1], captured[2:])
+        return (found[1], found[6]), found
+
+    _, results = over_time(b, turn, (state, hidden), (x,), (weight, bias, *peep))
     steps = b.sizes(scalar(b, length))
     if steps is not None and equal(steps[0], x.shape[0]) is True:
-        return tuple(results)
+        return results
     time = b.iota(dtype=I64, shape=(x.shape[0], 1, 1), axis=0)
     live = b.less(time, converted(b, scalar(b, length), I64))
     return tuple(b.where(live, each, 0.0) for each in results)

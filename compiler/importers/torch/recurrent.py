@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from isthmus.compiler.importers.recurrence import Values, over_time
 from isthmus.compiler.importers.torch.args import permuted
 from isthmus.compiler.importers.torch.builder import TorchBuilder
 from isthmus.compiler.importers.torch.schema import AtenLowering, aten
@@ -76,19 +77,17 @@ def _run(b: TorchBuilder, x: Value, start: State, weights: _Weights, step: Step,
     outside = [b.transpose(weights.state, perm=(1, 0))]
     outside += [] if weights.state_bias is None else [weights.state_bias]
     outside += [] if weights.projection is None else [b.transpose(weights.projection, perm=(1, 0))]
-    inner = b.body()
-    inner.graph.name = "step"
-    state = tuple(inner.graph.add_input(v.type, f"state{i}") for i, v in enumerate(start))
-    share = inner.graph.add_input(shares.type.with_shape(shares.shape[1:]), "share")
-    captured = [inner.graph.add_input(v.type, f"w{i}") for i, v in enumerate(outside)]
-    gates = inner.matmul(state[0], captured[0])
-    gates = gates if weights.state_bias is None else inner.add(gates, captured[1])
-    after = step(inner, share, gates, state)
-    if weights.projection is not None:
-        after = inner.matmul(after[0], captured[-1]), *after[1:]
-    inner.graph.set_outputs([*after, after[0]], [f"out{i}" for i in range(len(after) + 1)])
-    *end, y = b.scan(*start, shares, *outside, body=inner.graph, carried=len(start), scanned=1)
-    return b.reverse(y, axes=(0,)) if backward else y, tuple(end)
+
+    def turn(inner: TorchBuilder, state: Values, elements: Values, captured: Values) -> tuple[Values, Values]:
+        gates = inner.matmul(state[0], captured[0])
+        gates = gates if weights.state_bias is None else inner.add(gates, captured[1])
+        after = step(inner, elements[0], gates, tuple(state))
+        if weights.projection is not None:
+            after = inner.matmul(after[0], captured[-1]), *after[1:]
+        return after, after[:1]
+
+    end, (y,) = over_time(b, turn, start, (shares,), outside)
+    return b.reverse(y, axes=(0,)) if backward else y, end
 
 
 def _lstm(b: TorchBuilder, x: Value, h: Value, state: State) -> State:
