@@ -106,8 +106,17 @@ class Network:
         return self.ops.reshape(x, self.dims(shape), False)
 
     def broadcast(self, x: Handle, shape: Sequence[Dim]) -> Handle:
-        """x repeated to sizes that may be symbolic. (To a scalar, the engine's broadcast crashes the process.)"""
-        return x if not shape else self.ops.broadcast(x, self.dims(shape))
+        """x repeated to sizes that may be symbolic. (To a scalar, the engine's broadcast crashes the process.)
+
+        Where a size may be 0 at run time, a reshape keeps the engine from working the broadcast into arithmetic that
+        follows, where it takes 0 for 1 (OpenVINO 2026.4).
+        """
+        if not shape:
+            return x
+        sizes = self.dims(shape)
+        made = self.ops.broadcast(x, sizes)
+        may_vanish = any(not isinstance(d, int) and (bounds(d)[0] or 0) < 1 for d in shape)
+        return self.ops.reshape(made, sizes, False) if may_vanish else made
 
     def take(self, x: Handle, index: int, axis: int = 0) -> Handle:
         """Element `index` along `axis`, which disappears."""

@@ -20,7 +20,7 @@ from isthmus.ir.dim import symbol
 from isthmus.ir.errors import BackendMissing, UnsupportedByBackend
 from isthmus.ir.evaluate import evaluate
 from isthmus.ir.graph import Graph, Loc
-from isthmus.ir.types import F16, F32, F64, Array, TensorType, dtype_of
+from isthmus.ir.types import BOOL, F16, F32, F64, I32, Array, TensorType, dtype_of
 from tests.support.comparison import Comparison
 from tests.support.opcases import Case, cases_for
 from tests.support.together import is_taken, together
@@ -160,3 +160,15 @@ def test_without_openvino_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(BackendMissing, match="cannot be imported") as caught:
         BACKEND.build(small_graph(), BuildOptions())
     assert "pip install" in caught.value.hint
+
+
+def test_wide_integers_that_were_narrow_are_ordered() -> None:
+    graph = Graph()
+    x = graph.add_input(TensorType(BOOL, (2, 4)), "x")
+    y = graph.add_input(TensorType(I32, (2, 4)), "y")
+    b = Builder(graph)
+    graph.set_outputs([b.argmax(b.cast(x, dtype=I32), axis=1)], ["few"])
+    (got,) = run(graph, [np.array([[False, False, True, True], [False] * 4]), np.zeros((2, 4), np.int32)])
+    assert got.tolist() == [2, 0]
+    b.argmax(y, axis=1)
+    assert [reason for _, reason in BACKEND.unsupported(graph)] == ["the engine orders i32 in f32"]

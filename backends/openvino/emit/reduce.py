@@ -106,7 +106,15 @@ def cumsum(n: Network, x: Handle, *, axis: int, exclusive: bool, reverse: bool) 
 
 
 def _ordered(node: Node) -> str | None:
-    return f"the engine orders {node.inputs[0].dtype} in f32" if _is_wide(node.inputs[0].dtype) else None
+    """f32 keeps the order of numbers that were widened from 16 bits or less, or from bool."""
+    x = node.inputs[0]
+    if not _is_wide(x.dtype) or (x.node is not None and x.node.op.name == "cast" and _is_few(x.node.inputs[0].dtype)):
+        return None
+    return f"the engine orders {x.dtype} in f32"
+
+
+def _is_few(dtype: DType) -> bool:
+    return not dtype.is_float and not _is_wide(dtype)
 
 
 @emits("topk", unless=_ordered)
