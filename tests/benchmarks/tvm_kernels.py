@@ -88,10 +88,18 @@ MORE: Mapping[str, Callable[[], onnx.ModelProto]] = {
     "matmul 128x3072x768": lambda: single("MatMul", {"x": (128, 3072)}, {"w": (3072, 768)}),
     "matmul 1x768x3072": lambda: single("MatMul", {"x": (1, 768)}, {"w": (768, 3072)}),
     "attention 12x128x64": lambda: attention(12, 128, 64),
+    "transpose 512x768": lambda: single("Transpose", {"x": (512, 768)}, {}),
     "max pool 3x3 s2 64 @112": lambda: single(
         "MaxPool", {"x": (1, 64, 112, 112)}, {}, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4
     ),
 }
+
+
+PROGRAMS: Mapping[str, tuple[str, str]] = {
+    "gelu": ("elementwise", "formulas, as vectors"),
+    "transpose": ("squares in registers", "memory in another order of axes"),
+}
+"""Title and extent of what has no generator and is measured as a program of one kernel."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +164,7 @@ def kernel(graph: Graph, inputs: Mapping[str, Array], threads: int) -> Ours:
     if node.op.name not in GENERATORS:
         program = TVMBackend().build(graph, BuildOptions(threads=threads))
         arrays = [inputs[v.name] for v in graph.inputs]
-        return Ours(lambda: program(arrays), lambda: program(arrays)[0], "elementwise", "formulas, as vectors")
+        return Ours(lambda: program(arrays), lambda: program(arrays)[0], *PROGRAMS[node.op.name])
     group, machine = Group(node), detect(threads)
     built = build(group, machine)
     made = next(g for g in GENERATORS[node.op.name] if not isinstance(g(group, machine), Refused))
