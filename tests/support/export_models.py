@@ -78,7 +78,7 @@ def declare_compiled_ops() -> Any:
 
     library = torch.library.Library("torchvision", "DEF")
     for op in COMPILED_OPS:
-        library.define(f"{op}(Tensor a) -> Tensor")
+        library.define(f"{op}{_SCHEMAS.get(op, '(Tensor a) -> Tensor')}")
     return library  # cached, because a library's ops vanish with it
 
 
@@ -119,6 +119,21 @@ def _llama() -> tuple[Any, tuple[Any, ...], tuple[str, ...]]:
 
 _REGIONS = ("roi_align", "ps_roi_align", "roi_pool", "ps_roi_pool", "deform_conv2d")
 COMPILED_OPS = ("nms", "qnms", "qroi_align", *_REGIONS, *(f"_{name}_backward" for name in _REGIONS))
+_DEFORMED = (
+    "(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, SymInt stride_h, SymInt stride_w,"
+    " SymInt pad_h, SymInt pad_w, SymInt dilation_h, SymInt dilation_w, SymInt groups, SymInt offset_groups,"
+    " bool use_mask) -> Tensor"
+)
+_ALIGNED = (
+    "(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width, int sampling_ratio,"
+    " bool aligned) -> Tensor"
+)
+_SCHEMAS = {
+    "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "roi_align": _ALIGNED,
+    "deform_conv2d": _DEFORMED,
+}
+"""torchvision's own, of the ops that tests call."""
 MODELS: dict[str, Callable[[], tuple[Any, tuple[Any, ...], tuple[str, ...]]]] = {
     "resnet50": _torchvision("resnet50"),
     "mobilenet_v3_large": _torchvision("mobilenet_v3_large"),

@@ -275,6 +275,43 @@ def lists_of_numbers(x: Tensor) -> Tensor:
     return x
 
 
+def order_statistics(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What stands in the middle, also of what may be nothing, and what stands at a computed place."""
+    middle, at = x.median(0)
+    third = torch.kthvalue(x, x.size(0) // 2 + 1, 0)
+    return middle + x.gather(0, at.unsqueeze(0)), third[0], x[x > 0].median(), x.nanmedian()
+
+
+def running(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Scans along a free size."""
+    tops, places = x.cummax(0)
+    return tops * places, x.cumprod(0), x.logcumsumexp(0)
+
+
+def bags(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows by bags of known and of computed length."""
+    words = (x.abs() * 2).long().clamp(max=5)
+    table = torch.arange(18.0).view(6, 3)
+    begins = torch.arange(0, words.numel(), 3)
+    ragged = torch.embedding_bag(table, words.view(-1), begins, False, 2)
+    rows = torch.nn.functional.embedding_bag(words, table, mode="mean", padding_idx=1)
+    return ragged[0], rows
+
+
+def counted(x: Tensor) -> tuple[Tensor, Tensor]:
+    """How many elements are alike, and rows several times over."""
+    kinds = (x.abs() * 2).long().view(-1)
+    different, counts = torch._unique2(kinds, True, False, True)[::2]
+    return torch.stack([different, counts]), x.repeat_interleave(kinds[: x.size(0)], 0)
+
+
+def of_a_kind(x: Tensor | list[Tensor]) -> Tensor:
+    """isinstance decides where both kinds may come."""
+    if isinstance(x, Tensor):
+        return x + 1
+    return x[0]
+
+
 SNIPPETS: list[Any] = [
     ternary,
     left_and_skipped,
@@ -303,8 +340,16 @@ SNIPPETS: list[Any] = [
     chosen_rows,
     best_rows,
     lists_of_numbers,
+    order_statistics,
+    running,
+    bags,
+    counted,
+    of_a_kind,
 ]
 """In the order above."""
 
-ON_ENGINE = (left_and_skipped, written_in_branches, nested_loops, return_from_loop, work_list, chosen_rows)
+ON_ENGINE = (
+    *(left_and_skipped, written_in_branches, nested_loops, return_from_loop, work_list, chosen_rows),
+    *(order_statistics, running, bags, computed_size),
+)
 """Those that are also run on the CPU."""

@@ -8,6 +8,7 @@ from typing import Literal
 from isthmus.compiler.importers.torch.args import axis_of, cast, floated, reshaped, tensor
 from isthmus.compiler.importers.torch.builder import Number, TorchBuilder
 from isthmus.compiler.importers.torch.schema import aten
+from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
 
 
@@ -54,6 +55,22 @@ def hardsigmoid(b: TorchBuilder, x: Value) -> Value:
 @aten("leaky_relu")
 def leaky_relu(b: TorchBuilder, x: Value, negative_slope: float = 0.01) -> Value:
     return b.leaky_relu(x, slope=float(negative_slope))
+
+
+@aten("rrelu", "rrelu_with_noise", "rrelu_with_noise_functional")
+def rrelu(
+    b: TorchBuilder,
+    x: Value,
+    noise: Value | None = None,
+    lower: float = 0.125,
+    upper: float = 1 / 3,
+    training: bool = False,
+) -> Value | tuple[Value, None]:
+    """The random slope at its mean, as always where nothing is trained."""
+    if training:
+        raise UnsupportedModel("rrelu in training mode", hint="call model.eval() first")
+    found = b.leaky_relu(x, slope=(lower + upper) / 2)
+    return (found, None) if isinstance(b.fake, list | tuple) else found
 
 
 @aten("elu")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from isthmus.compiler.importers.torch.companions import load_torchvision
 from isthmus.compiler.importers.torch.vetting import vet_graph
 from isthmus.ir.errors import IsthmusError, MalformedModel, UnsupportedModel
 from isthmus.ir.types import Array
@@ -60,7 +61,8 @@ class _Archive:
             raise UnsupportedModel(f"the archive holds {len(names)} models, not one")
         name = names[0].removeprefix("models/").removesuffix(".json")
         graph = self._json(names[0])
-        vet_graph(graph)
+        if vet_graph(graph):
+            load_torchvision()
         weights = self._payload(f"data/weights/{name}_weights_config.json", "data/weights/")
         constants = self._payload(f"data/constants/{name}_constants_config.json", "data/constants/")
         reader = serialize.ExportedProgramDeserializer()

@@ -12,7 +12,7 @@ from isthmus.compiler.importers.torch.schema import AtenLowering, aten
 from isthmus.ir.dim import Dim
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
-from isthmus.ir.types import I64
+from isthmus.ir.types import F32, I64
 
 
 def _constant_fill(ops: tuple[str, ...], number: int) -> AtenLowering[Value]:
@@ -90,6 +90,13 @@ def rand(b: TorchBuilder, x: Any, dtype: Any = None) -> Value:
 def randn(b: TorchBuilder, x: Any, dtype: Any = None) -> Value:
     wanted = b.wanted()
     return b.random_normal(dtype=wanted.dtype, shape=wanted.shape)
+
+
+@aten("randperm")
+def randperm(b: TorchBuilder, x: Dim, dtype: Any = None) -> Value:
+    """The order of as many random numbers."""
+    drawn = b.random_uniform(dtype=F32, shape=(x,))
+    return cast(b, b.topk(drawn, k=x, axis=0)[1], b.wanted_dtype())
 
 
 @aten("one_hot")

@@ -14,6 +14,7 @@ from isthmus.compiler.importers.base import blamed_on, unsupported_ops
 from isthmus.compiler.importers.torch.args import cast, common_dtype, tensor
 from isthmus.compiler.importers.torch.builder import TorchBuilder
 from isthmus.compiler.importers.torch.functional import writes
+from isthmus.compiler.importers.torch.refused import described
 from isthmus.compiler.importers.torch.schema import AtenLowering, AtenTable
 from isthmus.compiler.importers.torch.state import State
 from isthmus.compiler.importers.torch.types import torch_name
@@ -100,7 +101,7 @@ class Walk:
         lacking: dict[str, list[str]] = {}
         for node in _calls(module):
             if self._lowering(node) is None and not _is_scalar_code(node):
-                lacking.setdefault(_op_name(node.target), []).append(place_of(node))
+                lacking.setdefault(described(_op_name(node.target)), []).append(place_of(node))
         if lacking:
             raise unsupported_ops(lacking)
 
@@ -134,7 +135,7 @@ class Walk:
             return None
         lowering = self._lowering(node)
         if lowering is None:
-            raise unsupported_ops({_op_name(node.target): [place_of(node)]})
+            raise unsupported_ops({described(_op_name(node.target)): [place_of(node)]})
         b.loc = Loc("torch", (path_of(node),))
         b.fake = fake
         args = [_read(each, found) for each in node.args]

@@ -1,28 +1,27 @@
-"""Ops that address elements by computed indices."""
+"""Ops that read elements at computed indices, and numpy's advanced indexing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
 
-from isthmus.compiler.importers.torch.args import axis_of, cast, expanded, index_of, permuted, reshaped, tensor, truth
-from isthmus.compiler.importers.torch.builder import Number, Scalar, TorchBuilder
+from isthmus.compiler.importers.torch.args import (
+    axis_of,
+    cast,
+    expanded,
+    index_of,
+    permuted,
+    promoted,
+    reshaped,
+    tensor,
+    truth,
+)
+from isthmus.compiler.importers.torch.builder import TorchBuilder
 from isthmus.compiler.importers.torch.schema import aten
 from isthmus.ir.dim import Dim, product
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.ops.infer import broadcast
 from isthmus.ir.types import BOOL, I64, U8
-
-_How: TypeAlias = Literal["none", "add", "mul", "max", "min"]
-_REDUCTIONS: dict[str, _How] = {
-    "sum": "add",
-    "add": "add",
-    "prod": "mul",
-    "multiply": "mul",
-    "amax": "max",
-    "amin": "min",
-}
 
 
 @aten("embedding")
@@ -58,74 +57,20 @@ def gather(b: TorchBuilder, x: Value, dim: int, index: Value, sparse_grad: bool 
     return b.gather_elements(_cropped(b, x, index, axis), index_of(b, index), axis=axis)
 
 
-@aten("scatter.src", "scatter.value", "scatter.reduce", "scatter.value_reduce")
-def scatter(
-    b: TorchBuilder,
-    x: Value,
-    dim: int,
-    index: Value,
-    src: Value | None = None,
-    value: Number | None = None,
-    reduce: str | None = None,
-) -> Value:
-    how: _How = "none" if reduce is None else _REDUCTIONS[reduce]
-    updates = b.full(tensor(b, 0 if value is None else value, x.dtype), shape=index.shape) if src is None else src
-    return _scattered(b, x, dim, index, updates, how)
-
-
-@aten("scatter_add")
-def scatter_add(b: TorchBuilder, x: Value, dim: int, index: Value, src: Value) -> Value:
-    return _scattered(b, x, dim, index, src, "add")
-
-
-@aten("scatter_reduce")
-def scatter_reduce(
-    b: TorchBuilder, x: Value, dim: int, index: Value, src: Value, reduce: str, include_self: bool = True
-) -> Value:
-    if reduce not in _REDUCTIONS or not include_self:
-        raise UnsupportedModel(f"scatter_reduce by {reduce}{'' if include_self else ' without the old values'}")
-    return _scattered(b, x, dim, index, src, _REDUCTIONS[reduce])
-
-
-@aten("index_add")
-def index_add(b: TorchBuilder, x: Value, dim: int, index: Value, source: Value, alpha: Number = 1) -> Value:
-    added = source if alpha == 1 else b.mul(source, tensor(b, alpha, source.dtype))
-    return _by_slices(b, x, dim, index, added, "add")
-
-
-@aten("index_copy")
-def index_copy(b: TorchBuilder, x: Value, dim: int, index: Value, source: Value) -> Value:
-    return _by_slices(b, x, dim, index, source, "none")
-
-
-@aten("index_fill")
-def index_fill(b: TorchBuilder, x: Value, dim: int, index: Value, value: Scalar) -> Value:
-    axis = axis_of(dim, x.rank)
-    shape = (*x.shape[:axis], index.type.numel(), *x.shape[axis + 1 :])
-    return _by_slices(b, x, dim, index, b.full(tensor(b, value, x.dtype), shape=shape), "none")
-
-
 @aten("nonzero", "argwhere")
 def nonzero(b: TorchBuilder, x: Value) -> Value:
-    return b.transpose(b.non_zero(x), perm=(1, 0))
+    """Of a number as many rows of nothing as it is nonzero times, once or never."""
+    found = b.transpose(b.non_zero(reshaped(b, x, x.shape or (1,))), perm=(1, 0))
+    return found if x.rank else b.slice(found, axes=(1,), starts=(0,), stops=(0,), steps=(1,))
 
 
 @aten("masked_select")
 def masked_select(b: TorchBuilder, x: Value, mask: Value) -> Value:
     shape = broadcast(x.shape, mask.shape)
-    places = b.non_zero(expanded(b, mask, shape))
-    return b.gather_nd(expanded(b, x, shape), b.transpose(places, perm=(1, 0)))
-
-
-@aten("masked_scatter")
-def masked_scatter(b: TorchBuilder, x: Value, mask: Value, source: Value) -> Value:
-    """The k-th element where the mask holds is the k-th of `source`."""
-    mask = expanded(b, mask, x.shape)
-    count = x.type.numel()
-    flat = b.cast(b.reshape(mask, shape=(count,)), dtype=I64)
-    turn = b.maximum(b.sub(b.cumsum(flat, axis=0), 1), 0)
-    values = b.gather(b.reshape(source, shape=(source.type.numel(),)), turn, axis=0)
-    return b.where(mask, b.reshape(values, shape=x.shape), x)
+    count = (product(shape),)
+    flat, kept = (reshaped(b, expanded(b, each, shape), count) for each in (x, mask))
+    places = b.non_zero(kept)
+    return b.gather(flat, b.reshape(places, shape=places.shape[1:]), axis=0)
 
 
 @aten("index", "_unsafe_index")
@@ -175,11 +120,13 @@ def bucketize(
     right: bool = False,
     side: str | None = None,
 ) -> Value:
-    """How many boundaries (of a vector) lie below, or not above, each element."""
+    """How many boundaries lie below, or not above, each element; rows of boundaries stand for rows of elements."""
     edges, values = (boundaries, x) if boundaries is not None else (x, self)
-    if edges is None or values is None or edges.rank != 1:
-        raise UnsupportedModel("a search in boundaries that are no vector")
+    if edges is None or values is None:
+        raise UnsupportedModel("a search for a number that is no tensor")
     column = b.reshape(values, shape=(*values.shape, 1))
+    edges = edges if edges.rank == 1 else b.reshape(edges, shape=(*edges.shape[:-1], 1, edges.shape[-1]))
+    column, edges = promoted(b, column, edges)
     after = right or side == "right"
     passed = b.greater_equal(column, edges) if after else b.greater(column, edges)
     counted = b.reduce_sum(b.cast(passed, dtype=I64), axes=(passed.rank - 1,))
@@ -244,20 +191,3 @@ def _cropped(b: TorchBuilder, x: Value, index: Value, axis: int) -> Value:
         return x
     stops = tuple(index.shape[i] for i in cut)
     return b.slice(x, axes=tuple(cut), starts=(0,) * len(cut), stops=stops, steps=(1,) * len(cut))
-
-
-def _scattered(b: TorchBuilder, x: Value, dim: int, index: Value, src: Value, how: _How) -> Value:
-    axis = axis_of(dim, x.rank)
-    updates = tensor(b, src, x.dtype)
-    if updates.shape != index.shape:
-        cut = tuple(range(index.rank))
-        updates = b.slice(updates, axes=cut, starts=(0,) * len(cut), stops=index.shape, steps=(1,) * len(cut))
-    return b.scatter_elements(x, index_of(b, index), updates, axis=axis, reduction=how)
-
-
-def _by_slices(b: TorchBuilder, x: Value, dim: int, index: Value, source: Value, how: _How) -> Value:
-    axis = axis_of(dim, x.rank)
-    count = product(index.shape)
-    rows = reshaped(b, index_of(b, index), tuple(count if i == axis else 1 for i in range(x.rank)))
-    shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
-    return b.scatter_elements(x, b.expand(rows, shape=shape), reshaped(b, source, shape), axis=axis, reduction=how)

@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from isthmus.compiler.importers.torch.args import axes_of, cast, reshaped, tensor
-from isthmus.compiler.importers.torch.builder import TorchBuilder
+import numpy as np
+
+from isthmus.compiler.importers.torch.args import axes_of, cast, reshaped, static_sizes, tensor
+from isthmus.compiler.importers.torch.builder import Number, TorchBuilder
 from isthmus.compiler.importers.torch.schema import aten
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
@@ -37,7 +39,16 @@ def outer(b: TorchBuilder, x: Value, vec2: Value) -> Value:
 def addmm(b: TorchBuilder, *arguments: Any) -> Value:
     """beta * x + alpha * (left @ right), whatever left and right are called."""
     x, left, right, beta, alpha = arguments
-    product = b.matmul(left, right)
+    return _added(b, x, b.matmul(left, right), beta, alpha)
+
+
+@aten("addbmm")
+def addbmm(b: TorchBuilder, x: Value, batch1: Value, batch2: Value, beta: Number = 1, alpha: Number = 1) -> Value:
+    """The products of a batch are summed."""
+    return _added(b, x, b.reduce_sum(b.matmul(batch1, batch2), axes=(0,)), beta, alpha)
+
+
+def _added(b: TorchBuilder, x: Value, product: Value, beta: Number, alpha: Number) -> Value:
     product = product if alpha == 1 else b.mul(product, tensor(b, alpha, product.dtype))
     if beta == 0:
         return product
@@ -137,3 +148,11 @@ def cdist(b: TorchBuilder, x: Value, x2: Value, p: float = 2.0, compute_mode: in
     right = reshaped(b, x2, (*x2.shape[:-2], 1, *x2.shape[-2:]))
     apart = b.sub(left, right)
     return vector_norm(b, apart, p, dim=(apart.rank - 1,))
+
+
+@aten("pdist", "_pdist_forward")
+def pdist(b: TorchBuilder, x: Value, p: float = 2.0) -> Value:
+    """The p-norms of every row of x less every later row."""
+    (count,) = static_sizes(x.shape[:1], "the rows that are compared with each other")
+    earlier, later = (b.gather(x, b.const(rows), axis=0) for rows in np.triu_indices(count, 1))
+    return vector_norm(b, b.sub(earlier, later), p, dim=(1,))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.compiler.importers.torch.archive import read_archive
+from isthmus.compiler.importers.torch.companions import load_torchvision
 from isthmus.compiler.importers.torch.scripted import is_script, plain_script, vet_code
 from isthmus.ir.errors import ImportFailed, MalformedModel, UnknownFormat, UnsupportedModel
 
@@ -59,7 +60,8 @@ def _from_torchscript(path: Path) -> Any:
     """A TorchScript archive is read by torch's C++ reader, which knows tensors and plain values only."""
     import torch
 
-    vet_code(path)
+    if "torchvision" in vet_code(path):
+        load_torchvision()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

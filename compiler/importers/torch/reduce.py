@@ -1,4 +1,4 @@
-"""Reductions, running sums and selections along axes."""
+"""Reductions, differences and sorting along axes."""
 
 from __future__ import annotations
 
@@ -144,12 +144,6 @@ def std_mean(
 ) -> tuple[Value, Value]:
     variance, mean = _moments(b, x, dim, unbiased, keepdim, correction)
     return b.sqrt(variance), mean
-
-
-@aten("cumsum")
-def cumsum(b: TorchBuilder, x: Value, dim: int, dtype: Any = None) -> Value:
-    x = cast(b, x, b.wanted_dtype())
-    return x if x.rank == 0 else b.cumsum(x, axis=axis_of(dim, x.rank))
 
 
 @aten("diff")

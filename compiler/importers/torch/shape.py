@@ -20,7 +20,7 @@ from isthmus.compiler.importers.torch.args import (
 )
 from isthmus.compiler.importers.torch.builder import Scalar, TorchBuilder
 from isthmus.compiler.importers.torch.schema import aten
-from isthmus.ir.dim import Dim, equal, minimum, product
+from isthmus.ir.dim import Dim, equal, minimum
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.types import I64
@@ -80,28 +80,6 @@ def expand(b: TorchBuilder, x: Value, size: Sizes = (), other: Value | None = No
     return expanded(b, x, b.wanted().shape)
 
 
-@aten("repeat", "tile")
-def repeat(b: TorchBuilder, x: Value, repeats: Sizes = (), dims: Sizes = ()) -> Value:
-    counts = tuple(repeats or dims)
-    rank = max(len(counts), x.rank)
-    counts = (1,) * (rank - len(counts)) + counts
-    x = reshaped(b, x, (1,) * (rank - x.rank) + x.shape)
-    return x if all(n == 1 for n in counts) else b.tile(x, repeats=counts)
-
-
-@aten("repeat_interleave.self_int")
-def repeat_interleave(
-    b: TorchBuilder, x: Value, repeats: Dim, dim: int | None = None, output_size: Dim | None = None
-) -> Value:
-    """Each element `repeats` times in a row."""
-    if dim is None:
-        x, dim = reshaped(b, x, (x.type.numel(),)), 0
-    axis = axis_of(dim, x.rank)
-    before, after = x.shape[: axis + 1], x.shape[axis + 1 :]
-    wide = b.expand(b.reshape(x, shape=(*before, 1, *after)), shape=(*before, repeats, *after))
-    return b.reshape(wide, shape=b.wanted().shape)
-
-
 @aten("permute")
 def permute(b: TorchBuilder, x: Value, dims: Sequence[int]) -> Value:
     return permuted(b, x, axes_of(dims, x.rank))
@@ -136,6 +114,11 @@ def movedim(b: TorchBuilder, x: Value, source: int | Sequence[int], destination:
     rest = iter(i for i in range(x.rank) if i not in origin)
     places = dict(zip(target, origin, strict=True))
     return permuted(b, x, [places[i] if i in places else next(rest) for i in range(x.rank)])
+
+
+@aten("_shape_as_tensor")
+def sizes_of(b: TorchBuilder, x: Value) -> Value:
+    return b.dims(x.shape)
 
 
 # -- together and apart -----------------------------------------------------------------------------------------------
@@ -307,28 +290,3 @@ def meshgrid(b: TorchBuilder, x: Sequence[Value], indexing: str = "ij") -> list[
     if indexing == "ij" or len(x) < 2:
         return grids
     return [permuted(b, each, [1, 0, *range(2, each.rank)]) for each in grids]
-
-
-@aten("pixel_shuffle")
-def pixel_shuffle(b: TorchBuilder, x: Value, upscale_factor: int) -> Value:
-    """Of [..., C * f * f, H, W]: what stands before the channels is one batch."""
-    f = upscale_factor
-    *before, c, h, w = x.shape
-    images = reshaped(b, x, (product(before), c, h, w))
-    return reshaped(b, b.depth_to_space(images, block=f, mode="CRD"), (*before, c // (f * f), h * f, w * f))
-
-
-@aten("pixel_unshuffle")
-def pixel_unshuffle(b: TorchBuilder, x: Value, downscale_factor: int) -> Value:
-    *before, c, h, w = x.shape
-    f = downscale_factor
-    images = b.reshape(x, shape=(product(before), c, h // f, f, w // f, f))
-    parts = b.transpose(images, perm=(0, 1, 3, 5, 2, 4))
-    return b.reshape(parts, shape=(*before, c * f * f, h // f, w // f))
-
-
-@aten("channel_shuffle", "native_channel_shuffle")
-def channel_shuffle(b: TorchBuilder, x: Value, groups: int) -> Value:
-    n, c, *rest = x.shape
-    split = b.reshape(x, shape=(n, groups, c // groups, *rest))
-    return b.reshape(b.transpose(split, perm=(0, 2, 1, *range(3, split.rank))), shape=x.shape)

@@ -11,7 +11,7 @@ from typing import Any
 from isthmus.compiler.importers.base import unsupported_ops
 from isthmus.ir.errors import MalformedModel, UnsupportedModel
 
-_OPS = re.compile(r"torch\.ops\.(aten|higher_order|prims|quantized_decomposed)\.\w+(\.\w+)?")
+_OPS = re.compile(r"torch\.ops\.(aten|higher_order|prims|quantized_decomposed|torchvision)\.\w+(\.\w+)?")
 _SCALAR_NAMES = (
     "_operator.getitem _operator.add _operator.sub _operator.mul _operator.floordiv _operator.truediv _operator.mod"
     " _operator.neg _operator.pos _operator.pow _operator.eq _operator.ne _operator.lt _operator.le _operator.gt"
@@ -34,10 +34,11 @@ _LARGEST = 1 << 63
 _LARGEST_POWER = 64
 
 
-def vet_graph(program: Any) -> None:
+def vet_graph(program: Any) -> bool:
     """Check a serialized program in place, and take out of it what importing does not need.
 
-    UnsupportedOps lists every target that is no ATen op; MalformedModel for sizes that are no arithmetic.
+    Whether it calls torchvision's ops. UnsupportedOps lists every target that is no op of torch or torchvision;
+    MalformedModel for sizes that are no arithmetic.
     """
     _check_targets(program)
     for text in _texts(program):
@@ -52,6 +53,7 @@ def vet_graph(program: Any) -> None:
         signature = entry["signature"]
         for key in ("in_spec", "out_spec"):
             signature[key] = _plain_structure(signature[key])
+    return any(node["target"].startswith("torch.ops.torchvision.") for node in _nodes(program))
 
 
 def _check_targets(program: Any) -> None:

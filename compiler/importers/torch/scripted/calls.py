@@ -12,6 +12,7 @@ import torch
 
 from isthmus.compiler.importers.torch.args import cast, expanded, tensor
 from isthmus.compiler.importers.torch.importer import Walk
+from isthmus.compiler.importers.torch.refused import described
 from isthmus.compiler.importers.torch.scripted.containers import listed, stack_of
 from isthmus.compiler.importers.torch.scripted.decompose import decomposed
 from isthmus.compiler.importers.torch.scripted.fakes import ScriptBuilder
@@ -154,7 +155,7 @@ class Calls:
 
     def note(self, op: str, where: str) -> None:
         """Remember an op that nothing can lower: lowering goes on, to find them all."""
-        places = self.refused.setdefault(op, [])
+        places = self.refused.setdefault(described(op), [])
         if where not in places:
             places.append(where)
 

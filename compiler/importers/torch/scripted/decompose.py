@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 from torch._dispatch.python import enable_python_dispatcher
+from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from isthmus.compiler.importers.torch.export import decompositions
+from isthmus.compiler.importers.torch.functional import is_plain
 from isthmus.compiler.importers.torch.importer import Walk
 from isthmus.compiler.importers.torch.scripted.fakes import ScriptBuilder, invoke
 from isthmus.ir.errors import UnsupportedOps
@@ -47,6 +49,8 @@ def decomposed(b: ScriptBuilder, walk: Walk, overload: Any, plain: Sequence[Any]
         with warnings.catch_warnings(), b.fakes.mode, enable_python_dispatcher():
             warnings.simplefilter("ignore")
             module = make_fx(run, decomposition_table=table)(*tensors)
+            if not is_plain(module):  # torch's own decompositions write into what they return
+                module = make_fx(functionalize(module, remove="mutations"), decomposition_table=table)(*tensors)
     except Exception as error:
         raise UnsupportedOps(f"torch does not decompose {overload}: {error}") from error
     walk.check(module)

@@ -16,6 +16,7 @@ from isthmus.compiler.importers.torch.scripted.calls import Calls
 from isthmus.compiler.importers.torch.scripted.containers import ON_CONTAINERS, length, listed, stack_of
 from isthmus.compiler.importers.torch.scripted.frame import Frame
 from isthmus.compiler.importers.torch.scripted.graphs import graph_of, inlined, line_of, overload_of
+from isthmus.compiler.importers.torch.scripted.kinds import is_instance
 from isthmus.compiler.importers.torch.scripted.numbers import PLAIN, compute, is_number, known, number_from
 from isthmus.compiler.importers.torch.scripted.refs import UNSET, Items, Maybe, Module, Slot, Table, Tensor
 from isthmus.compiler.importers.torch.scripted.regions import Raised, branch, loop
@@ -350,6 +351,7 @@ _STRUCTURE: dict[str, Callable[[Frame, list[Any], Any], Sequence[Any]]] = {
     "prim::unchecked_cast": lambda frame, args, node: [_surely(args[0])],
     "prim::NumToTensor": lambda frame, args, node: [_tensor_from(frame, args[0])],
     "prim::tolist": _to_list,
+    "prim::isinstance": is_instance,
     "prim::Uninitialized": lambda frame, args, node: [UNSET],
     "aten::wait": lambda frame, args, node: args,
     "aten::_unwrap_optional": lambda frame, args, node: [_surely(args[0])],

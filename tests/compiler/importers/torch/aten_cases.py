@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn import functional as F  # noqa: N812
 
+from tests.compiler.importers.torch.aten_cases_order import BAGS, COUNTING, SCANS, SCATTERING, SELECTION, SIGNS
+
 Case: TypeAlias = Callable[[Any], Any]
 
 INPUTS: Mapping[str, str] = {
@@ -358,4 +360,10 @@ FAMILIES: Mapping[str, Mapping[str, Case]] = {
     "creation": CREATION,
     "nn": NN,
     "image": IMAGE,
+    "selection": SELECTION,
+    "scans": SCANS,
+    "counting": COUNTING,
+    "bags": BAGS,
+    "scattering": SCATTERING,
+    "signs": SIGNS,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +13,13 @@ import torch
 
 import isthmus
 from isthmus.compiler.importers.torch.table import TABLE
-from isthmus.ir import evaluate
+from isthmus.ir import Graph, evaluate
 from isthmus.ir.types import Array
 from tests.compiler.importers.torch.aten_cases import FAMILIES, INPUTS
 from tests.support.torch_modules import Module
+from tests.support.torchvision_ops import define_ops
 
+pytestmark = pytest.mark.filterwarnings("ignore:index_reduce")  # is in beta
 LIMIT = 1e-5
 """Relative L2 error, and absolute error where torch's result is zero."""
 
@@ -31,6 +34,13 @@ class Family(Module):
     def forward(self, tensors: dict[str, Any]) -> dict[str, Any]:
         given = SimpleNamespace(**tensors)
         return {name: case(given) for name, case in self.cases.items()}
+
+
+class Flat(Family):
+    """The same as a tuple: a trace keeps only plain dicts."""
+
+    def forward(self, tensors: dict[str, Any]) -> Any:
+        return tuple(torch.utils._pytree.tree_leaves(super().forward(tensors)))
 
 
 def standard_inputs(batch: int) -> dict[str, Array]:
@@ -65,7 +75,11 @@ def assert_same(ours: Array, theirs: Array, name: str) -> None:
 def test_family(family: str) -> None:
     module = Family(family)
     used = {name: spec for name, spec in INPUTS.items() if name in _names_used(family)}
-    graph = isthmus.import_model(module, inputs={"tensors": used})
+    hold(isthmus.import_model(module, inputs={"tensors": used}), module, used)
+
+
+def hold(graph: Graph, module: Family, used: Collection[str]) -> None:
+    """The graph against the module, at sizes other than those it was traced with."""
     for batch in (1, 3):
         arrays = {name: array for name, array in standard_inputs(batch).items() if name in used}
         theirs = module({name: torch.from_numpy(array) for name, array in arrays.items()})
@@ -74,6 +88,22 @@ def test_family(family: str) -> None:
         assert len(ours) == len(flat)
         for (name, array), expected in zip(ours.items(), flat, strict=True):
             assert_same(array, np.asarray(expected), f"{name} at batch {batch}")
+
+
+TRACED = ("selection", "scans", "counting", "bags", "scattering", "signs")
+"""Families that torch.jit.trace can follow as a whole."""
+
+
+@pytest.mark.filterwarnings("ignore")  # the tracer's, about every size that it takes for a number
+@pytest.mark.parametrize("family", TRACED)
+def test_family_as_a_script(family: str) -> None:
+    module = Family(family)
+    names = _names_used(family)
+    arrays = {name: torch.from_numpy(array) for name, array in standard_inputs(2).items() if name in names}
+    script = torch.jit.trace(Flat(family), (arrays,), strict=False, check_trace=False)
+    used = {name: spec for name, spec in INPUTS.items() if name in names}
+    graph = isthmus.import_model(script, inputs={"tensors": used})
+    hold(graph, module, used)
 
 
 def _names_used(family: str) -> set[str]:
@@ -93,6 +123,7 @@ def _names_used(family: str) -> set[str]:
 
 def test_signatures_are_schemas() -> None:
     """Lowerings take nothing that no overload of their ops has."""
+    define_ops()
     known: dict[str, set[str]] = defaultdict(lambda: {"x"})
     taken: dict[str, set[str]] = defaultdict(set)
     for op, row in TABLE.rows.items():

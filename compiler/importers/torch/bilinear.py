@@ -1,0 +1,58 @@
+"""Images sampled between their pixels, at places that each have a row and a column of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+from isthmus.compiler.importers.torch.builder import TorchBuilder
+from isthmus.ir.dim import Dim
+from isthmus.ir.graph import Value
+from isthmus.ir.types import I64
+
+
+class _Corner(NamedTuple):
+    """One of the two neighbours of places along an axis."""
+
+    place: Value
+    weight: Value
+    inside: Value
+
+
+def number(b: TorchBuilder, size: Dim) -> Value:
+    """A size as a 0-d tensor."""
+    return b.reshape(b.dims((size,)), shape=())
+
+
+def sampled(b: TorchBuilder, pixels: Value, first: Value, at: Sequence[Value], sizes: Sequence[Dim]) -> Value:
+    """Each place `at` (y, x) as the weighted sum of the four pixels around it, of which those outside are zero.
+
+    pixels [rows, C] are planes of `sizes` (height, width) one after another; `first` (i64) says in which row the plane
+    of a place begins. `first`, y and x broadcast to the places: [*places, C].
+    """
+    total: Value | None = None
+    for row, column in product(*(_corners(b, each, size) for each, size in zip(at, sizes, strict=True))):
+        index = b.add(b.add(first, b.mul(row.place, number(b, sizes[1]))), column.place)
+        inside = b.logical_and(row.inside, column.inside)
+        value = b.where(_column(b, inside), b.gather(pixels, index, axis=0), 0.0)
+        part = b.mul(value, _column(b, b.mul(row.weight, column.weight)))
+        total = part if total is None else b.add(total, part)
+    assert total is not None
+    return total
+
+
+def _corners(b: TorchBuilder, at: Value, size: Dim) -> list[_Corner]:
+    low = b.floor(at)
+    beyond = b.sub(at, low)
+    last = b.sub(number(b, size), 1)
+    found = []
+    for step, weight in ((0, b.sub(1.0, beyond)), (1, beyond)):
+        place = b.add(b.cast(low, dtype=I64), step)
+        inside = b.logical_and(b.greater_equal(place, 0), b.less_equal(place, last))
+        found.append(_Corner(b.minimum(b.maximum(place, 0), last), weight, inside))
+    return found
+
+
+def _column(b: TorchBuilder, x: Value) -> Value:
+    return b.reshape(x, shape=(*x.shape, 1))
