@@ -15,7 +15,7 @@ from isthmus.backends.openvino.dims import NodeArithmetic, partial_shape
 from isthmus.backends.openvino.labels import Labels
 from isthmus.backends.openvino.tensors import element_type, tensor_over
 from isthmus.backends.sizes import Sizes
-from isthmus.ir.dim import Dim
+from isthmus.ir.dim import Dim, bounds
 from isthmus.ir.graph import Graph, Node, Value
 from isthmus.ir.types import I32, I64, Array, DType, dtype_of
 
@@ -105,18 +105,20 @@ class Network:
         """x with sizes that may be symbolic."""
         return self.ops.reshape(x, self.dims(shape), False)
 
-    def broadcast(self, x: Handle, shape: Sequence[Dim]) -> Handle:
-        """x repeated to sizes that may be symbolic. (To a scalar, the engine's broadcast crashes the process.)
+    def broadcast(self, x: Handle, have: Sequence[Dim], shape: Sequence[Dim]) -> Handle:
+        """x of sizes `have` repeated to `shape`. (To a scalar, the engine's broadcast crashes the process.)
 
-        Where a size may be 0 at run time, a reshape keeps the engine from working the broadcast into arithmetic that
-        follows, where it takes 0 for 1 (OpenVINO 2026.4).
+        What may be empty at run time is tiled: a broadcast is worked into arithmetic that follows, and there the
+        engine takes a computed size of 0 for 1 (OpenVINO 2026.4).
         """
         if not shape:
             return x
-        sizes = self.dims(shape)
-        made = self.ops.broadcast(x, sizes)
-        may_vanish = any(not isinstance(d, int) and (bounds(d)[0] or 0) < 1 for d in shape)
-        return self.ops.reshape(made, sizes, False) if may_vanish else made
+        aligned = (*(1,) * (len(shape) - len(have)), *have)
+        may_be_empty = any((bounds(d)[0] or 0) < 1 for d in shape)
+        if not may_be_empty or any(a not in (1, d) for a, d in zip(aligned, shape, strict=True)):
+            return self.ops.broadcast(x, self.dims(shape))
+        repeats = tuple(d if a == 1 else 1 for a, d in zip(aligned, shape, strict=True))
+        return self.ops.tile(self.reshape(x, aligned), self.dims(repeats))
 
     def take(self, x: Handle, index: int, axis: int = 0) -> Handle:
         """Element `index` along `axis`, which disappears."""

@@ -35,6 +35,8 @@ def reduce_prod(x: Num, *, axes: tuple[int, ...], keepdims: bool = False) -> Arr
 @op(infer=reduction(), precision=WIDE)
 def reduce_mean(x: Float, *, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """Arithmetic mean over `axes`; NaN for no elements."""
+    if 0 in (x.shape[axis] for axis in axes):  # which numpy warns of
+        return np.full_like(np.sum(x, axis=axes, keepdims=keepdims), np.nan)
     return np.mean(x, axis=axes, keepdims=keepdims)
 
 

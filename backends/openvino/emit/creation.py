@@ -26,7 +26,7 @@ def dims(n: Network, *, dims: tuple[Dim, ...]) -> Handle:
 @emits("full")
 def full(n: Network, value: Handle, *, shape: tuple[Dim, ...]) -> Handle:
     """A broadcast scalar."""
-    return n.broadcast(value, shape)
+    return n.broadcast(value, (), shape)
 
 
 @emits("iota")
@@ -35,8 +35,9 @@ def iota(n: Network, *, dtype: DType, shape: tuple[Dim, ...], axis: int) -> Hand
     column = n.ops.range(n.scalar(0), n.dim(shape[axis]), n.scalar(1), "i64")
     if dtype != I64:
         column = n.cast(column, dtype)
-    aligned = n.reshape(column, tuple(d if i == axis else 1 for i, d in enumerate(shape)))
-    return aligned if len(shape) == 1 else n.broadcast(aligned, shape)
+    sizes = tuple(d if i == axis else 1 for i, d in enumerate(shape))
+    aligned = n.reshape(column, sizes)
+    return aligned if len(shape) == 1 else n.broadcast(aligned, sizes, shape)
 
 
 @emits("dynamic_iota")

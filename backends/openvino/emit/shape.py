@@ -38,13 +38,21 @@ def dynamic_reshape(n: Network, x: Handle, shape: Handle) -> Handle:
 @emits("expand")
 def expand(n: Network, x: Handle, *, shape: Shape) -> Handle:
     """One-way broadcasting."""
-    return n.broadcast(x, shape)
+    return n.broadcast(x, n.x.shape, shape)
 
 
 @emits("dynamic_expand")
 def dynamic_expand(n: Network, x: Handle, shape: Handle) -> Handle:
-    """Two-way broadcasting."""
-    return n.ops.broadcast(x, shape, broadcast_spec="BIDIRECTIONAL")
+    """Two-way broadcasting: axes of size 1 are tiled, because any size may be 0 (see Network.broadcast)."""
+    rank, (length,) = n.x.rank, n.node.inputs[1].shape
+    assert isinstance(length, int)
+    have, wanted = n.shape_of(x), n.ops.convert(shape, "i64")
+    if rank < length:
+        have = n.ops.concat([n.vector([1] * (length - rank)), have], 0)
+    if length < rank:
+        wanted = n.ops.concat([n.vector([1] * (rank - length)), wanted], 0)
+    repeats = n.ops.select(n.ops.equal(have, n.scalar(1)), wanted, n.scalar(1))
+    return n.ops.tile(n.ops.reshape(x, have, False), repeats)
 
 
 @emits("transpose")
