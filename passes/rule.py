@@ -25,7 +25,9 @@ class Exactness(Enum):
     """What a rule may do to numbers."""
 
     EXACT = "exact"
-    """The same real-number function: results differ by rounding at most, where constants are worked out beforehand."""
+    """The same real-number function: results differ by rounding at most, where constants are worked out beforehand or
+    an op of the table stands for what defines it.
+    """
     APPROXIMATE = "approximate"
     """Another function, close enough for some purposes. Default pipelines use none of these."""
 
