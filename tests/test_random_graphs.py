@@ -1,4 +1,4 @@
-"""Random graphs through everything: text, passes and OpenVINO must keep their meaning.
+"""Random graphs through everything: text, passes, OpenVINO and TVM must keep their meaning.
 
 What counts as the same numbers is explained in `tests.support.conditioning`: tolerances are those of the element type,
 and rounding noise measured on the very graph decides where less can be asked (2 % of the outputs of drawn graphs).
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from isthmus.backends.base import BuildOptions
-from isthmus.backends.openvino.limits import DEVIATIONS
-from isthmus.backends.table import backend_called
+from isthmus.backends.base import Backend, BuildOptions
+from isthmus.backends.openvino import OpenVINOBackend
+from isthmus.backends.tvm import TVMBackend
 from isthmus.ir import difference, ops, parse, print_graph, verify
 from isthmus.ir.evaluate import evaluate
 from isthmus.ir.graph import Graph, Value
@@ -36,6 +36,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 STEADY = settings.get_profile("random graphs")
+OPENVINO = OpenVINOBackend()
+TVM = TVMBackend(is_isolated=False, is_optimized=False)
 OTHERS = ("lower-precision", "rewrite")
 """One moves numbers on purpose, one does nothing without the rules it is given."""
 PIPELINES = (pipelines.default(), *(each.name for each in OURS if each.name not in OTHERS))
@@ -94,7 +96,13 @@ def assert_kept(graph: Graph, pipeline: str, known: list[tuple[Inputs, dict[str,
 @settings(STEADY, max_examples=300)
 @given(graphs())
 def test_openvino_agrees(graph: Graph) -> None:
-    assert_openvino_agrees(graph)
+    assert_agrees(OPENVINO, graph)
+
+
+@settings(STEADY, max_examples=60)
+@given(graphs())
+def test_tvm_agrees(graph: Graph) -> None:
+    assert_agrees(TVM, graph)
 
 
 @pytest.mark.parametrize("family", [m.__name__.rpartition(".")[2] for m in ops.FAMILIES])
@@ -102,7 +110,7 @@ def test_openvino_agrees(graph: Graph) -> None:
 @given(data=st.data())
 def test_every_row_is_drawn(family: str, data: st.DataObject) -> None:
     rows = [row.name for row in ops.TABLE.values() if row.family == family]
-    assert_openvino_agrees(data.draw(graphs(4, rows)))
+    assert_agrees(OPENVINO, data.draw(graphs(4, rows)))
 
 
 LOOP = """%y: f32[3] = loop(%t, %c, %x, %x) {carried = 1} body (%i: i64[], %a: f32[3], %s: f32[3]) {
@@ -117,6 +125,12 @@ FOUND = {
     "gathered from nothing": "%x: f32[0, 3] { %i = const i64[] -1 %y: f32[0] = gather(%x, %i) {axis = 1}",
     "window that fits nowhere": "%x: f32[1, 3, 1] { %y: f32[1, 3, 0] = max_pool(%x) "
     "{kernel = [2], strides = [1], pads = [[0, 0]], dilations = [1], ceil_mode = false}",
+    "window larger than what it looks at": "%x: f32[1, 3, 1] { %y: f32[1, 3, 1] = max_pool(%x) "
+    "{kernel = [2], strides = [2], pads = [[0, 0]], dilations = [1], ceil_mode = true}",
+    "split into nothing": "%x: i64[2, 3] { %a: i64[2, 3], %y: i64[2, 0] = split(%x) {axis = 1, sizes = [3, 0]}",
+    "convolution of nothing": "%x: f32[1, 2, 0] { %w = const f32[2, 2, 1] [1, 2, 3, 4] %y: f32[1, 2, 0] = conv(%x, %w) "
+    "{strides = [1], pads = [[0, 0]], dilations = [1]}",
+    "mean of nothing": "%x: f32[2, 0] { %y: f32[2] = reduce_mean(%x) {axes = [1], keepdims = false}",
     "loop that never runs": f"%x: f32[3] {{ %t = const i64[] 4 %c = const bool[] false {LOOP}",
     "loop without trips": f"%x: f32[3] {{ %t = const i64[] 0 %c = const bool[] true {LOOP}",
     "scan with a constant": """%x: f32[3], %xs: f32[5, 3] { %f = const f32[3] [0.5, 2.0, 1.0]
@@ -133,12 +147,12 @@ def test_what_was_found_stays_fixed(name: str) -> None:
     bounds = " where u: 0.. {" if "[u]" in FOUND[name] else " {"
     graph = parse(f"graph @found({FOUND[name].replace(' {', ')' + bounds, 1)} return y: %y }}")
     assert_passes_keep(graph)
-    assert_openvino_agrees(graph)
+    assert_agrees(OPENVINO, graph)
+    assert_agrees(TVM, graph)
 
 
-def assert_openvino_agrees(graph: Graph) -> None:
+def assert_agrees(backend: Backend, graph: Graph) -> None:
     """Constant parts are folded first, as every pipeline does: what an engine makes of them is of no interest."""
-    backend = backend_called("openvino")
     legal = graph.copy()
     PassManager(parse_pipeline("fold")).run(legal)
     backend.legalize(legal)
@@ -148,7 +162,7 @@ def assert_openvino_agrees(graph: Graph) -> None:
     executable = backend.build(legal, BuildOptions(threads=1))
     for inputs in samples(graph, hostile=False):
         wanted = truth(graph, inputs)
-        if wanted is None or (DEVIATIONS.keys() & {n.op.name for n in graph.walk()} and is_wild(graph, inputs)):
+        if wanted is None or (backend.deviations.keys() & {n.op.name for n in graph.walk()} and is_wild(graph, inputs)):
             continue
         found = dict(zip(graph.output_names, executable([inputs[v.name] for v in graph.inputs]), strict=True))
         wrong = {name: why for name, each in wanted.items() if (why := each.disagreement(found[name]))}
@@ -156,7 +170,7 @@ def assert_openvino_agrees(graph: Graph) -> None:
 
 
 def is_wild(graph: Graph, inputs: Inputs) -> bool:
-    """Whether NaN, infinities, or integers beyond 32 bits occur on the way: `DEVIATIONS` says what becomes of them."""
+    """Whether NaN, infinities, or integers beyond 32 bits occur on the way: deviations say what becomes of them."""
     wild: list[Value] = []
 
     def observe(value: Value, array: Array) -> None:

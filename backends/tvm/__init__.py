@@ -10,10 +10,10 @@ from isthmus.backends.base import Backend, BuildOptions, Executable, Refused, Su
 from isthmus.backends.emitter import brief, support
 from isthmus.backends.tvm import regions
 from isthmus.backends.tvm.compilation import compiled, stored
+from isthmus.backends.tvm.function import define
 from isthmus.backends.tvm.library import engine
 from isthmus.backends.tvm.limits import DEVIATIONS, LIBRARY_ONLY, refusal
 from isthmus.backends.tvm.module import Module
-from isthmus.backends.tvm.network import Network
 from isthmus.backends.tvm.runtime import Execution
 from isthmus.backends.tvm.write import TABLE, write_nodes
 from isthmus.ir.errors import BackendFailed, IsthmusError
@@ -68,9 +68,7 @@ class TVMBackend(Backend):
         regions.register()
         machine = detect(options.threads)
         module = Module(machine, generator_for if self._is_generating else None)
-        n = Network(module, write_nodes)
-        n.function(graph, "main")
-        constants = [each.array for each in n.constants.values()]
+        constants = define(module, write_nodes, graph, "main").arrays
         written, cpu = module.finish(), processor()
         try:
             entry, found = stored(written, cpu, options) if self._is_isolated else (None, False)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeAlias
 
 from isthmus.backends.base import Refused
 from isthmus.backends.tvm import carriers
+from isthmus.backends.tvm.bindings import Bindings
 from isthmus.backends.tvm.dims import KernelSizes
 from isthmus.backends.tvm.fusion import COPIES, FREE
-from isthmus.backends.tvm.kernels import Buffer, Expr, Group, Kernel, Packed, symbols_of
+from isthmus.backends.tvm.kernels import Buffer, Expr, Group, Packed, Perm, symbols_of
 from isthmus.backends.tvm.kernels import Stored as InMemory
 from isthmus.backends.tvm.scope import KernelScope
 from isthmus.backends.tvm.tensors import Formula, Pending, Stored, Tensor, leaves, root_of
 from isthmus.ir.dim import Dim
 from isthmus.ir.graph import Node, Value
 
-if TYPE_CHECKING:
-    from isthmus.backends.tvm.network import Network
+Operand: TypeAlias = Callable[[Value, Perm], Stored]
+"""Stores what stands for a value, in an order of axes."""
 
 
 class WrittenTail:
@@ -62,33 +63,34 @@ def tail_of(root: Pending, tensor: Tensor) -> tuple[Node, ...]:
     return tuple(reversed(nodes))
 
 
-def generated(n: Network, root: Pending, tensor: Formula | Pending) -> Stored | None:
+def generated(b: Bindings, root: Pending, tensor: Formula | Pending, operand: Operand) -> Stored | None:
     """The result, by a kernel of the library; None with a note where it offers none."""
-    if n.module.generator is None or root.anchor.op.name in COPIES:
+    module = b.module
+    if module.generator is None or root.anchor.op.name in COPIES or 0 in root.type.shape:
         return None
     group = Group(root.anchor, tail_of(root, tensor), root.perm)
-    offer = n.module.generator(group, n.module.machine)
+    offer = module.generator(group, module.machine)
     if isinstance(offer, Refused):
-        n.module.notes.append(f"{root.anchor!r}: {offer.reason}")
+        module.notes.append(f"{root.anchor!r}: {offer.reason}")
         return None
-    bound = [_operand(n, v, form, offer) for v, form in zip(root.anchor.inputs, offer.operands, strict=True)]
+
+    def bound(value: Value, form: InMemory | Packed) -> Any:
+        if isinstance(form, InMemory):
+            return b.var(operand(value, form.perm))
+        constant = value.array
+        assert constant is not None, "a generator packs constants only"
+        return b.packed(constant, (id(constant), value.type, offer.key), form.make)
+
+    operands = [bound(v, form) for v, form in zip(root.anchor.inputs, offer.operands, strict=True)]
     extra = extra_leaves(root, tensor)
     sizes = KernelSizes(symbols_of(group))
     tail = WrittenTail(root, tensor, extra, sizes)
     key = (offer.key, tail.key, tuple(s.name for s in sizes.symbols))
-    kernel = n.module.shared(key, n.kernel_name, lambda: offer.function(tail, sizes))
-    n.module.titles.append(offer.title)
-    arguments = [*bound, *(n.var(each) for each in extra), *n.passed(sizes.symbols)]
-    (var,) = n.module.call_kernel(kernel, arguments, [n.stored_type(tensor.type, offer.result)])
+    kernel = module.shared(key, b.kernel_name, lambda: offer.function(tail, sizes))
+    module.titles.append(offer.title)
+    arguments = [*operands, *(b.var(each) for each in extra), *b.passed(sizes.symbols)]
+    (var,) = module.call_kernel(kernel, arguments, [b.type_of(tensor.type, offer.result)])
     return Stored(tensor.type, var, offer.result)
-
-
-def _operand(n: Network, value: Value, form: InMemory | Packed, kernel: Kernel) -> Any:
-    if isinstance(form, Packed):
-        constant = value.array
-        assert constant is not None, "a generator packs constants only"
-        return n.packed(constant, (id(constant), value.type, kernel.key), form.make)
-    return n.var(n.memory(n.known[value], form.perm))
 
 
 def extra_leaves(root: Pending, tensor: Tensor) -> list[Stored]:

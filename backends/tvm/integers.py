@@ -3,6 +3,9 @@
 Sums and products are computed unsigned, as the compiler takes signed overflow to be impossible, and differences as the
 sum with the complement, as it takes 0 - x to be 0 for unsigned x. A bound that it knows of one type's values passes
 through a cast to another type but not through `reinterpret`.
+
+The engine tells LLVM that unsigned sums and products of 32 bits and more do not wrap around either. Nothing follows
+from that as long as LLVM knows neither operand: constants of the graph are memory (`Network.constant`).
 """
 
 from __future__ import annotations

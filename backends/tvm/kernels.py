@@ -158,6 +158,17 @@ Generator: TypeAlias = Callable[[Group, Machine], Offer]
 """What `schedules.table.generator_for` is."""
 
 
+def offered(table: Mapping[str, Sequence[Generator]], group: Group, machine: Machine) -> Offer:
+    """What the first of an op's generators that does not refuse makes, or every reason why none does."""
+    reasons: list[str] = []
+    for generator in table.get(group.anchor.op.name, ()):
+        offer = generator(group, machine)
+        if not isinstance(offer, Refused):
+            return offer
+        reasons.append(offer.reason)
+    return Refused("; ".join(dict.fromkeys(reasons)) or f"no generator writes {group.anchor.op.name}")
+
+
 def symbols_of(group: Group) -> tuple[Symbol, ...]:
     """Every symbol in the types of what the group reads and makes, by name: the order of `Sizes.parameters`."""
     found: set[Symbol] = set()

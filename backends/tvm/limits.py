@@ -17,6 +17,7 @@ _TYPES: Mapping[str, str] = {
 DEVIATIONS: Mapping[str, str] = {
     "silu": "-inf gives -inf, not NaN",
     "gelu": "by tanh, -inf gives -inf, not NaN",
+    "conv": "in groups: NaN and infinities also reach the results of the groups beside theirs",
     "attention": "causal: values that no row sees do not matter; an infinite one gives no NaN",
 }
 """Op -> where results differ from the meaning."""

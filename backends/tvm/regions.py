@@ -1,7 +1,7 @@
-"""What calls the functions of regions: branches and loops, which the engine's virtual machine has no form for.
+"""Branches and loops, which the engine's virtual machine has no form for: functions of ours outside of it drive them.
 
-Functions here are called by the engine with its context first, and call it back. A region's function takes its inputs,
-the sizes it captures, and its constants.
+A region becomes a function of the module, which takes its inputs, the sizes it captures, and its constants. Drivers are
+called by the engine with its context first, then with what `driven` passes, and call the regions' functions back.
 """
 
 from __future__ import annotations
@@ -12,8 +12,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from isthmus.backends.tvm.api import ffi
-from isthmus.ir.types import Array
+from isthmus.backends.tvm import carriers
+from isthmus.backends.tvm.api import ffi, relax
+from isthmus.backends.tvm.bindings import Bindings, relax_type
+from isthmus.backends.tvm.function import define
+from isthmus.backends.tvm.network import Network
+from isthmus.backends.tvm.orders import row_major
+from isthmus.backends.tvm.schedule_default import int64
+from isthmus.backends.tvm.tensors import Stored
+from isthmus.ir.dim import Shape, Symbol, symbols
+from isthmus.ir.graph import Graph, dims_of
+from isthmus.ir.types import Array, TensorType
 
 IF, LOOP, SCAN = "isthmus.if", "isthmus.loop", "isthmus.scan"
 
@@ -24,6 +33,51 @@ KINDS = (
 """Carriers of element types, by number."""
 
 Body: TypeAlias = Callable[..., Sequence[Any]]
+
+
+def driven(n: Network, driver: str, before: Sequence[Any], names: Sequence[str], xs: Sequence[Stored]) -> list[Stored]:
+    """Results of the node's regions `names`, called by a driver."""
+    b = n.bindings
+    functions: list[Any] = []
+    tails: list[tuple[Any, list[Any]]] = []
+    for name in names:
+        region = n.node.regions[name]
+        captured = [s for s in mentioned(region) if s in b.sizes]
+        made = define(n.module, n.write, region, f"region_{name}", captured)
+        functions.append(made.var)
+        sizes = relax.ShapeExpr([b.sizes.of(s) for s in captured])
+        tails.append((sizes, [b.shared(each, key) for key, each in made.constants.items()]))
+    types = [r.type for r in n.node.results]
+    kinds = relax.TupleType([relax.TensorType(ndim=t.rank, dtype=carriers.carrier(t.dtype)) for t in types])
+    counted = [part for sizes, constants in tails for part in (relax.prim_value(len(constants)), sizes, *constants)]
+    arguments = [*functions, *before, relax.prim_value(len(xs)), *(b.var(x) for x in xs), *counted]
+    results = n.module.emit(relax.op.call_builtin_with_ctx(driver, arguments, ty_args=kinds))
+    return [_adopted(b, n.module.emit(relax.TupleGetItem(results, i)), type) for i, type in enumerate(types)]
+
+
+def _adopted(b: Bindings, var: Any, type: TensorType) -> Stored:
+    """A tensor whose sizes may be known only now."""
+    (shape,) = b.sizes.declare([type])
+    return Stored(type, b.module.emit_match(var, relax_type(type, shape)), row_major(type.rank))
+
+
+def known_sizes(n: Network, shape: Shape) -> Any:
+    """A shape as a value, with 0 for sizes that are not known."""
+    sizes = n.bindings.sizes
+    return relax.ShapeExpr([int64(sizes(d) if all(s in sizes for s in symbols(d)) else 0) for d in shape])
+
+
+def mentioned(graph: Graph) -> list[Symbol]:
+    """Every symbol in the types and attributes of a graph, its regions included, by name."""
+    found: set[Symbol] = set()
+    for value in graph.inputs:
+        found |= value.type.symbols()
+    for node in graph.walk():
+        for result in node.results:
+            found |= result.type.symbols()
+        for dim in dims_of(node.attrs):
+            found |= symbols(dim)
+    return sorted(found, key=lambda s: s.name)
 
 
 @cache

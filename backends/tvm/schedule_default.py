@@ -82,7 +82,7 @@ def unravel(position: Expr, extents: Sequence[Any]) -> list[Any]:
             index.append(position)
             continue
         # Neither is negative. The engine ends over a divisor that it finds to be 0, though the loop takes no turn then.
-        divisor = int64(extent) if isinstance(extent, int) else script.bind(tirx.max(int64(extent), int64(1)))
+        divisor = int64(max(extent, 1)) if isinstance(extent, int) else script.bind(tirx.max(int64(extent), int64(1)))
         index.append(script.bind(tirx.truncmod(position, divisor)))
         position = script.bind(tirx.truncdiv(position, divisor))
     return index[::-1]

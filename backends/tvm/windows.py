@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from isthmus.backends.tvm.api import tirx
-from isthmus.backends.tvm.kernels import Expr, Perm
+from isthmus.backends.tvm.kernels import Expr
 from isthmus.backends.tvm.maths import select
 from isthmus.backends.tvm.network import Network
+from isthmus.backends.tvm.orders import channels_last
 from isthmus.backends.tvm.schedule_default import int64
 from isthmus.backends.tvm.tensors import Index, Scope, Stored, Tensor
 from isthmus.ir.types import TensorType
 
+Ints: TypeAlias = tuple[int, ...]
 Pads: TypeAlias = Sequence[tuple[int, int]]
-
-
-def channels_last(rank: int) -> Perm:
-    """[N, C, *spatial] stored as [N, *spatial, C]."""
-    return (0, *range(2, rank), 1)
 
 
 def padded(n: Network, x: Tensor, pads: Pads, fill: Expr) -> Stored:

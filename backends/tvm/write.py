@@ -10,23 +10,30 @@ from isthmus.backends.tvm import fusion
 from isthmus.backends.tvm.emit import (
     activation,
     control,
+    conv,
     creation,
     elementwise,
     image,
     indexing,
     library,
     linalg,
-    nn,
+    norm,
+    padding,
+    pool,
     quant,
     reduce,
     shape,
+    slicing,
 )
 from isthmus.backends.tvm.network import Network
 from isthmus.backends.tvm.tensors import Formula, Tensor, root_of
 from isthmus.ir.graph import Graph, Node
 
 TABLE: Table = collect(
-    (creation, elementwise, activation, linalg, nn, library, image, reduce, shape, indexing, quant, control)
+    (
+        *(creation, elementwise, activation, linalg, conv, pool, norm, library, image, reduce),
+        *(shape, slicing, padding, indexing, quant, control),
+    )
 )
 """Op name -> how it is written, or why not."""
 

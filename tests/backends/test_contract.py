@@ -140,6 +140,21 @@ def test_a_size_is_solved_for_where_only_an_expression_shows_it(backend: Backend
     assert got.tolist() == [4, 16]
 
 
+@pytest.mark.parametrize("rows", [0, 1, 4])
+def test_a_size_may_turn_out_to_be_0(backend: Backend, rows: int) -> None:
+    """What is broadcast to it is empty then, also where arithmetic follows at once."""
+    graph = Graph()
+    x = graph.add_input(TensorType(F32, (1, 3)), "x")
+    y = graph.add_input(TensorType(F32, (symbol("L", 0, 8), 3)), "y")
+    sizes = graph.add_input(TensorType(I64, (2,)), "sizes")
+    b = Builder(graph)
+    made = [b.add(b.expand(x, shape=y.shape), x), b.add(b.dynamic_expand(x, sizes), x), b.mul(y, x)]
+    graph.set_outputs(made, ["expanded", "computed", "met"])
+    arrays = [np.ones((1, 3), np.float32), np.ones((rows, 3), np.float32), np.array([rows, 3])]
+    for got, want in zip(run(backend, graph, *arrays), evaluate(graph, arrays).values(), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 # -- regions ---------------------------------------------------------------------------------------
 
 
@@ -194,6 +209,20 @@ def test_wide_integers_survive_chains_of_ops(backend: Backend) -> None:
     graph.set_outputs([picked, b.reduce_max(picked, axes=(0,)), b.reduce_sum(total, axes=(0,))], ["a", "b", "c"])
     arrays = [np.random.default_rng(i).integers(-(1 << 27), 1 << 27, 50).astype(np.int32) for i in (0, 1)]
     for got, want in zip(run(backend, graph, *arrays), evaluate(graph, arrays).values(), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_integers_meet_small_constants(backend: Backend) -> None:
+    """What compilers know of such numbers they must not take for knowledge of the sum."""
+    graph = Graph()
+    x = graph.add_input(TensorType(I64, (N,)), "x")
+    b = Builder(graph)
+    numbers = [b.const(np.array(number)) for number in (-2, -1, 0, 1, 2)]
+    made = [op(x, number) for number in numbers for op in (b.add, b.sub, b.mul, b.maximum)]
+    made += [b.less(b.add(x, number), numbers[2]) for number in numbers]
+    graph.set_outputs(made, [f"y{i}" for i in range(len(made))])
+    array = np.arange(-9, 9)
+    for got, want in zip(run(backend, graph, array), evaluate(graph, [array]).values(), strict=True):
         np.testing.assert_array_equal(got, want)
 
 

@@ -78,11 +78,21 @@ def conv_transpose(
     return _biased(n, result, bias)
 
 
+def _not_poolable(node: Node) -> str | None:
+    windows = zip(
+        node.inputs[0].shape[2:], *(node.attrs[name] for name in ("kernel", "dilations", "pads")), strict=True
+    )
+    for size, kernel, dilation, (before, after) in windows:
+        if isinstance(size, int) and (kernel - 1) * dilation >= size + before + after:
+            return "the engine takes no window that is larger than what it looks at"
+    return _unsuited(node)
+
+
 def _not_max_poolable(node: Node) -> str | None:
     dtype = node.inputs[0].dtype
     if dtype.is_integer and dtype.bits > 16:
         return f"the engine pools {dtype} in f32"
-    return _unsuited(node)
+    return _not_poolable(node)
 
 
 @emits("max_pool", "max_pool_with_indices", unless=_not_max_poolable)
@@ -101,7 +111,7 @@ def max_pool(
     return [values, indices][: len(n.node.results)]
 
 
-@emits("avg_pool", unless=_unsuited)
+@emits("avg_pool", unless=_not_poolable)
 def avg_pool(
     n: Network,
     x: Handle,
@@ -131,7 +141,7 @@ def avg_pool(
 def _not_lp_poolable(node: Node) -> str | None:
     if node.attrs["ceil_mode"]:
         return "written as an average pool, whose counts at the end differ with ceil_mode"
-    return _unsuited(node)
+    return _not_poolable(node)
 
 
 @emits("lp_pool", unless=_not_lp_poolable)

@@ -10,10 +10,10 @@ from isthmus.backends.tvm.cuda.execution import Execution
 from isthmus.backends.tvm.cuda.kernels.table import generator_for
 from isthmus.backends.tvm.cuda.library import library
 from isthmus.backends.tvm.cuda.limits import refusal
+from isthmus.backends.tvm.function import define
 from isthmus.backends.tvm.kernels import Machine
 from isthmus.backends.tvm.library import engine
 from isthmus.backends.tvm.module import Module
-from isthmus.backends.tvm.network import Network
 from isthmus.backends.tvm.write import write_nodes
 from isthmus.ir.errors import UnsupportedByBackend
 from isthmus.ir.graph import Graph
@@ -61,9 +61,8 @@ def written(graph: Graph) -> tuple[Any, list[Array]]:
     """The Relax module of a graph, and the constants that `main` takes after its inputs."""
     engine()
     module = Module(Machine(LANES, 0, 1, frozenset()), generator_for)
-    network = Network(module, write_nodes)
-    network.function(graph, "main")
-    return module.finish(), [each.array for each in network.constants.values()]
+    constants = define(module, write_nodes, graph, "main").arrays
+    return module.finish(), constants
 
 
 def _require(graph: Graph) -> None:

@@ -11,7 +11,8 @@ from isthmus.backends.tvm import schedule_default as loops
 from isthmus.backends.tvm.api import kind, script, tirx
 from isthmus.backends.tvm.kernels import Expr
 from isthmus.backends.tvm.maths import const, select
-from isthmus.backends.tvm.network import Network, row_major
+from isthmus.backends.tvm.network import Network
+from isthmus.backends.tvm.orders import row_major
 from isthmus.backends.tvm.schedule_default import int64
 from isthmus.backends.tvm.scope import KernelScope
 from isthmus.backends.tvm.tensors import Index, Scope, Stored, Tensor
@@ -122,14 +123,14 @@ def _scattered(
 
     def body(scope: KernelScope) -> None:
         def copy(at: list[Any]) -> None:
-            scope.store(0, type, row_major(type), at, scope.read(source, at))
+            scope.store(0, type, row_major(type.rank), at, scope.read(source, at))
 
         loops.pointwise([scope.size(d) for d in type.shape], copy, True)
         with loops.serial_nest([scope.size(d) for d in extents]) as at:
             place = [scope.bind(p) for p in target(scope, at)]
             old = carriers.widen(scope.results[0][tuple(place)], type.dtype)
             new = combine(scope.bind(old), scope.read(updates, at))
-            scope.store(0, type, row_major(type), place, scope.bind(new))
+            scope.store(0, type, row_major(type.rank), place, scope.bind(new))
 
     return n.kernel(body, [source, places, updates], [type])[0]
 
@@ -174,7 +175,7 @@ def non_zero(n: Network, x: Tensor) -> Tensor:
         script.buffer_store(filled, int64(0), [0])
         with loops.serial_nest([scope.size(d) for d in shape]) as at, script.If(differs(scope, at)), script.Then():
             for i, position in enumerate(at):
-                scope.store(0, type, row_major(type), [int64(i), filled[0]], int64(position))
+                scope.store(0, type, row_major(type.rank), [int64(i), filled[0]], int64(position))
             script.buffer_store(filled, filled[0] + int64(1), [0])
 
     return n.kernel(body, [source], [type])[0]
@@ -261,7 +262,7 @@ def non_max_suppression(
             rank = scope.read(order, at)
             with script.If(rank > int64(0)), script.Then():
                 for i, position in enumerate(at):
-                    scope.store(0, type, row_major(type), [rank - int64(1), int64(i)], int64(position))
+                    scope.store(0, type, row_major(type.rank), [rank - int64(1), int64(i)], int64(position))
 
     return n.kernel(body, [order], [type])[0]
 

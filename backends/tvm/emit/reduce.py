@@ -11,7 +11,8 @@ from isthmus.backends.tvm import schedule_default as loops
 from isthmus.backends.tvm.api import kind, script, tirx
 from isthmus.backends.tvm.kernels import Expr, Perm
 from isthmus.backends.tvm.maths import const, select
-from isthmus.backends.tvm.network import Network, row_major
+from isthmus.backends.tvm.network import Network
+from isthmus.backends.tvm.orders import row_major
 from isthmus.backends.tvm.schedule_default import Accumulation, int64
 from isthmus.backends.tvm.scope import KernelScope
 from isthmus.backends.tvm.tensors import Deliver, Formula, Stored, Tensor
@@ -59,7 +60,8 @@ def reduction(n: Network, x: Tensor, *, axes: tuple[int, ...], keepdims: bool) -
     def write(scope: KernelScope, deliver: Deliver) -> None:
         sizes = [scope.size(d) for d in shape]
         reduced = [a for a in order if a in axes]
-        count = int64(loops.volume([sizes[a] for a in reduced]))
+        known = loops.volume([sizes[a] for a in reduced])
+        count = int64(known)
 
         def element(index: list[Any], inner: list[Any]) -> Expr:
             at = [None] * len(shape)
@@ -75,7 +77,7 @@ def reduction(n: Network, x: Tensor, *, axes: tuple[int, ...], keepdims: bool) -
             else:
                 at = [places[a] for a in sorted(kept)]
             if name == "reduce_mean":
-                value = value / count.astype(kind(value))
+                value = value / count.astype(kind(value)) if known != 0 else const(float("nan"), value)
             deliver(at, tirx.NE(value, const(0, value)) if is_bool else value)
 
         work = Accumulation([sizes[a] for a in reduced], _identity(name, dtype), element, _COMBINE[name])
@@ -91,7 +93,7 @@ def reduction(n: Network, x: Tensor, *, axes: tuple[int, ...], keepdims: bool) -
 
 
 def _order(x: Tensor) -> Perm:
-    return fusion.preferred_perm(x) if isinstance(x, Formula) else row_major(x.type)
+    return fusion.preferred_perm(x) if isinstance(x, Formula) else row_major(x.type.rank)
 
 
 @emits("argmax", "argmin")
@@ -180,8 +182,8 @@ def topk(n: Network, x: Tensor, *, k: Dim, axis: int, largest: bool) -> list[Sto
             work = Accumulation([extent], tirx.const(0, "int32"), before, lambda a, b: a + b)
             rank = loops.accumulated([], work, scope.scratch, True, [], extent).astype("int64")
             with script.If(rank < wanted), script.Then():
-                scope.store(0, values, row_major(values), at(rank), mine)
-                scope.store(1, indices, row_major(indices), at(rank), own)
+                scope.store(0, values, row_major(values.rank), at(rank), mine)
+                scope.store(1, indices, row_major(indices.rank), at(rank), own)
 
     return n.kernel(body, [source], [values, indices])
 

@@ -34,13 +34,13 @@ from isthmus.backends.tvm.kernels import (
     Stored,
     Tail,
 )
-from isthmus.backends.tvm.schedules import packing
 from isthmus.backends.tvm.schedules.accumulators import Accumulators
 from isthmus.backends.tvm.schedules.arithmetic import Arithmetic, arithmetic
 from isthmus.backends.tvm.schedules.gemm import Gemm
+from isthmus.backends.tvm.schedules.grouping import Channels, grouped
 from isthmus.backends.tvm.schedules.indexing import Size, logical, product, unravel, view
-from isthmus.backends.tvm.schedules.tiles import Plan, Tile, plan, window_plan
-from isthmus.backends.tvm.schedules.windows import Windows, channels_last, copy_rows, windows_of
+from isthmus.backends.tvm.schedules.tiles import Tile
+from isthmus.backends.tvm.schedules.windows import Windows, channels_last, constant_filters, copy_rows, windows_of
 from isthmus.backends.tvm.schedules.write import (
     Finish,
     edged,
@@ -52,7 +52,7 @@ from isthmus.backends.tvm.schedules.write import (
     store,
     tasks,
 )
-from isthmus.ir.types import F32, Array, DType
+from isthmus.ir.types import F32, DType
 from tvm.tirx.script import builder as tir
 
 Put = Callable[[Expr, Expr, Expr, Expr], None]
@@ -71,8 +71,8 @@ def conv(group: Group, machine: Machine) -> Offer:
     attrs = group.anchor.attrs
     if computed(x.dtype) != "float32":
         return Refused(f"convolution of {x.dtype.name}")
-    if weight.constant is None or (rest and rest[0].constant is None):
-        return Refused("the filters or the bias are not constant")
+    if (refused := constant_filters(group)) is not None:
+        return refused
     w = windows_of(x.type, group.result.type, weight.shape[2:], attrs)  # type: ignore[arg-type]
     if w is None:
         return Refused(f"an image of {x.type}: one or two known spatial sizes are needed")
@@ -82,7 +82,7 @@ def conv(group: Group, machine: Machine) -> Offer:
     images = x.shape[0]
     how = arithmetic(x.dtype, inputs, machine)
     known = images if isinstance(images, int) else 1
-    shape = _merged(machine, w, known, attrs["groups"], inputs, outputs, how.depth)
+    shape = grouped(machine, w, known, attrs["groups"], inputs, outputs, how.depth)
     direct = Conv(w, shape, machine, x.dtype, how)
     rank = x.rank
     dtype = carrier(x.dtype)
@@ -127,9 +127,9 @@ def conv(group: Group, machine: Machine) -> Offer:
             shapes.append(("bias", [shape.groups * direct.panels * direct.width], "float32"))
         return function(shapes, [*pixels, outputs], body, tail, sizes)
 
-    packed = [Packed(partial(_filters, times=shape.times, groups=shape.groups, width=direct.width, how=how))]
+    packed = [Packed(partial(shape.filters, width=direct.width, how=how))]
     if rest:
-        packed.append(Packed(partial(_bias, groups=shape.groups, width=direct.width)))
+        packed.append(Packed(partial(shape.bias, width=direct.width)))
     return Kernel(
         key=("conv", x.type, w, outputs, attrs["groups"], bool(rest), machine),
         function=write,
@@ -138,50 +138,6 @@ def conv(group: Group, machine: Machine) -> Offer:
         title=f"conv{how.label} {w.kernel[0]}x{w.kernel[1]} {shape.plan.tile.rows}x{direct.width}",
         attributes={"cycles": shape.plan.cost * shape.groups, "merged": shape.times},
     )
-
-
-@dataclass(frozen=True)
-class Channels:
-    """How channels are grouped: as the convolution says, or `times` of its groups joined to one."""
-
-    times: int
-    groups: int
-    inputs: int
-    """Input channels of a group."""
-    outputs: int
-    plan: Plan
-
-    def is_product(self, w: Windows) -> bool:
-        """Whether each window is one pixel."""
-        return self.groups == 1 and w.kernel == (1, 1) and not w.padded
-
-
-def _merged(machine: Machine, w: Windows, images: int, groups: int, inputs: int, outputs: int, depth: int) -> Channels:
-    """The cheapest grouping: joining groups multiplies the work but fills vectors."""
-    candidates = []
-    each = outputs // groups
-    for times in (t for t in range(1, groups + 1) if groups % t == 0 and (t == 1 or t * each <= 2 * machine.lanes)):
-        inner = w.kernel[0] * w.kernel[1] * inputs * times // depth
-        pixels = w.result[0] * w.result[1]
-        if groups == 1 and w.kernel == (1, 1) and not w.padded:
-            chosen = plan(machine, images * pixels, outputs, inner)
-        else:
-            chosen = window_plan(machine, images, *w.result, each * times, inner)
-        candidates.append(Channels(times, groups // times, inputs * times, each * times, chosen))
-    return min(candidates, key=lambda c: c.plan.cost * c.groups)
-
-
-def _filters(weight: Array, times: int, groups: int, width: int, how: Arithmetic) -> Array:
-    if weight.ndim == 3:
-        weight = weight[:, :, None]
-    joined = packing.merged(weight, groups * times, times) if times > 1 else weight
-    packed = packing.filters(joined, groups, width)
-    panels = packed.reshape(packed.shape[0] * packed.shape[1], -1, width)
-    return packing.pairs(panels) if how.depth == 2 else panels
-
-
-def _bias(bias: Array, groups: int, width: int) -> Array:
-    return packing.panels(bias.reshape(groups, -1), width).swapaxes(0, 1).reshape(-1).copy()
 
 
 @dataclass(frozen=True)
@@ -194,6 +150,17 @@ class Source:
     first: Expr
     """Which row of the padded image stands at the beginning."""
     dtype: DType
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Neighbouring output channels, as many as a tile has columns."""
+
+    number: Expr
+    columns: int
+    """How many of them there are."""
+    packed: Buffer
+    bias: Buffer | None
 
 
 @dataclass(frozen=True)
@@ -258,7 +225,7 @@ class Conv:
                             w.result[0],
                             tall,
                             lambda height: self._band(
-                                height, columns, band * tall, panel, source, packed, bias, partial(put, i)
+                                height, band * tall, Panel(panel, columns, packed, bias), source, partial(put, i)
                             ),
                         ),
                     )
@@ -269,17 +236,7 @@ class Conv:
         rows = max(self.machine.caches[1] // 2 // row - self.w.reach(0, 1), 0) // self.w.strides[0]
         return max(1, rows // tall)
 
-    def _band(
-        self,
-        height: int,
-        columns: int,
-        top: Expr,
-        panel: Expr,
-        source: Source,
-        packed: Buffer,
-        bias: Buffer | None,
-        put: Put,
-    ) -> None:
+    def _band(self, height: int, top: Expr, panel: Panel, source: Source, put: Put) -> None:
         """The tiles of one panel along `height` rows of the result."""
         wide = min(self.channels.plan.tile.rows, self.w.result[1])
         with tir.serial(0, -(-self.w.result[1] // wide)) as c:
@@ -287,26 +244,17 @@ class Conv:
                 c,
                 self.w.result[1],
                 wide,
-                lambda length: self._tile((height, length), columns, (top, c * wide), panel, source, packed, bias, put),
+                lambda length: self._tile((height, length), (top, c * wide), panel, source, put),
             )
 
-    def _tile(
-        self,
-        pixels: tuple[int, int],
-        columns: int,
-        corner: tuple[Expr, Expr],
-        panel: Expr,
-        source: Source,
-        packed: Buffer,
-        bias: Buffer | None,
-        put: Put,
-    ) -> None:
-        """`columns` output channels of a rectangle of pixels."""
+    def _tile(self, pixels: tuple[int, int], corner: tuple[Expr, Expr], panel: Panel, source: Source, put: Put) -> None:
+        """The output channels of a panel of a rectangle of pixels."""
         w, lanes = self.w, self.machine.lanes
         (height, length), (top, left) = pixels, corner
-        sums = Accumulators(Tile(height * length, -(-columns // lanes)), lanes, self.how)
-        sums.start(None if bias is None else lambda v: load(bias, [panel * self.width + v * lanes], lanes))
-        group = panel // self.panels * self.channels.inputs
+        sums = Accumulators(Tile(height * length, -(-panel.columns // lanes)), lanes, self.how)
+        bias = panel.bias
+        sums.start(None if bias is None else lambda v: load(bias, [panel.number * self.width + v * lanes], lanes))
+        group = panel.number // self.panels * self.channels.inputs
         joined = w.dilations[1] == 1 and self.channels.groups == 1
         run = self.channels.inputs * (w.kernel[1] if joined else 1) // self.how.depth
         down, right = w.strides[0] * source.row, w.strides[1] * w.channels
@@ -319,7 +267,7 @@ class Conv:
         ):
             k = tir.bind((kh * (1 if joined else w.kernel[1]) + kw) * run + q)
             for v in range(sums.tile.vectors):
-                prefetch(packed, [panel, k + _AHEAD, v * lanes])
+                prefetch(panel.packed, [panel.number, k + _AHEAD, v * lanes])
             at = tir.bind(
                 begin + kh * (w.dilations[0] * source.row) + kw * (w.dilations[1] * w.channels) + q * self.how.depth
             )
@@ -328,6 +276,8 @@ class Conv:
                 place = at + (r // length * down + r % length * right)
                 return self.how.lanes_of(load(source.buffer, [place], self.how.depth), source.dtype)
 
-            sums.step(pixel, lambda v: load(packed, [panel, k, v * lanes], lanes))
-        first = panel // self.panels * self.channels.outputs + panel % self.panels * self.width
-        sums.put(columns, lambda r, column, value: put(top + r // length, left + r % length, first + column, value))
+            sums.step(pixel, lambda v: load(panel.packed, [panel.number, k, v * lanes], lanes))
+        first = panel.number // self.panels * self.channels.outputs + panel.number % self.panels * self.width
+        sums.put(
+            panel.columns, lambda r, column, value: put(top + r // length, left + r % length, first + column, value)
+        )

@@ -35,7 +35,7 @@ from isthmus.backends.tvm.kernels import (
     Tail,
 )
 from isthmus.backends.tvm.schedules.indexing import Size, view
-from isthmus.backends.tvm.schedules.windows import Windows, channels_last, taps_inside, windows_of
+from isthmus.backends.tvm.schedules.windows import Windows, channels_last, constant_filters, taps_inside, windows_of
 from isthmus.backends.tvm.schedules.write import (
     Finish,
     each_lane,
@@ -61,8 +61,8 @@ def depthwise(group: Group, machine: Machine) -> Offer:
     attrs = group.anchor.attrs
     if computed(x.dtype) != "float32":
         return Refused(f"convolution of {x.dtype.name}")
-    if weight.constant is None or (rest and rest[0].constant is None):
-        return Refused("the filters or the bias are not constant")
+    if (refused := constant_filters(group)) is not None:
+        return refused
     w = windows_of(x.type, group.result.type, weight.shape[2:], attrs)  # type: ignore[arg-type]
     if w is None or weight.shape[:2] != (attrs["groups"], 1):
         return Refused("not one channel a group, or an image of unknown size")
@@ -104,6 +104,27 @@ def depthwise(group: Group, machine: Machine) -> Offer:
 
 
 @dataclass(frozen=True)
+class Operands:
+    """image [N, H, W, C], filters [KH, KW, C] and bias [C]."""
+
+    image: Buffer
+    filters: Buffer
+    bias: Buffer | None
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Neighbours in a row of a result."""
+
+    image: Expr
+    row: Expr
+    left: Expr | int
+    length: int
+    exist: range | None = None
+    """Columns of the image, counted from the first one that they look at; None where all that they look at exist."""
+
+
+@dataclass(frozen=True)
 class Depthwise:
     """Windows over single channels on a machine."""
 
@@ -120,17 +141,16 @@ class Depthwise:
 
     def write(self, n: Size, image: Buffer, filters: Buffer, bias: Buffer | None, put: Put) -> None:
         """The whole convolution; image [N, H, W, C], filters [KH, KW, C] and bias [C] in f32."""
-        w = self.w
-        height, width = w.result
+        height, width = self.w.result
+        operands = Operands(image, filters, bias)
         with tasks(n * height, self.machine.threads) as line:
             i, row = tir.bind(line // height), tir.bind(line % height)
             whole = [c for c in range(0, width, self.length) if self._inside(c) and c + self.length <= width]
             for left in (c for c in range(0, width, self.length) if c not in whole):
-                self._tile(i, row, left, min(self.length, width - left), self._columns(left), image, filters, bias, put)
+                self._tile(Pixels(i, row, left, min(self.length, width - left), self._columns(left)), operands, put)
             if whole:
                 with tir.serial(0, len(whole)) as t:
-                    left = whole[0] + t * self.length
-                    self._tile(i, row, left, self.length, None, image, filters, bias, put)
+                    self._tile(Pixels(i, row, whole[0] + t * self.length, self.length), operands, put)
 
     def _inside(self, left: int) -> bool:
         """Whether a whole tile looks only at columns of the image."""
@@ -142,60 +162,38 @@ class Depthwise:
         first = left * self.w.strides[1] - self.w.before[1]
         return range(-first, self.w.size[1] - first)
 
-    def _tile(
-        self,
-        i: Expr,
-        row: Expr,
-        left: Expr | int,
-        length: int,
-        exist: range | None,
-        image: Buffer,
-        filters: Buffer,
-        bias: Buffer | None,
-        put: Put,
-    ) -> None:
-        """All channels of `length` pixels; of the columns they look at, those in `exist`, or all."""
+    def _tile(self, pixels: Pixels, operands: Operands, put: Put) -> None:
+        """All channels of some pixels."""
         lanes = self.machine.lanes
         whole, rest = divmod(self.w.channels, lanes)
         if whole:
             with tir.serial(0, whole) as c:
-                self._vector(i, row, left, length, exist, image, filters, bias, put, c * lanes, lanes)
+                self._vector(pixels, operands, put, c * lanes, lanes)
         if rest:
-            self._vector(i, row, left, length, exist, image, filters, bias, put, whole * lanes, rest)
+            self._vector(pixels, operands, put, whole * lanes, rest)
 
-    def _vector(
-        self,
-        i: Expr,
-        row: Expr,
-        left: Expr | int,
-        length: int,
-        exist: range | None,
-        image: Buffer,
-        filters: Buffer,
-        bias: Buffer | None,
-        put: Put,
-        channel: Expr | int,
-        lanes: int,
-    ) -> None:
-        w = self.w
-        sums = [registers(lanes) for _ in range(length)]
+    def _vector(self, pixels: Pixels, operands: Operands, put: Put, channel: Expr | int, lanes: int) -> None:
+        """`lanes` channels of them, from `channel` on."""
+        w, bias = self.w, operands.bias
+        sums = [registers(lanes) for _ in range(pixels.length)]
         first = splat(0.0, lanes) if bias is None else tir.bind(load(bias, [channel], lanes))
         for each in sums:
             store(each, first, [0], lanes)
-        top = tir.bind(row * w.strides[0] - w.before[0])
+        top = tir.bind(pixels.row * w.strides[0] - w.before[0])
         begin, end = taps_inside(top, w.size[0], w.kernel[0], w.dilations[0])
         with tir.serial(begin, end) as kh:
-            taps = [tir.bind(load(filters, [kh, kw, channel], lanes)) for kw in range(w.kernel[1])]
+            taps = [tir.bind(load(operands.filters, [kh, kw, channel], lanes)) for kw in range(w.kernel[1])]
             seen: dict[int, Expr] = {}
             for p, each in enumerate(sums):
                 for kw, tap in enumerate(taps):
                     at = p * w.strides[1] + kw * w.dilations[1]
-                    if exist is not None and at not in exist:
+                    if pixels.exist is not None and at not in pixels.exist:
                         continue
                     if at not in seen:
-                        where = [i, top + kh * w.dilations[0], left * w.strides[1] - w.before[1] + at, channel]
-                        seen[at] = tir.bind(widened(load(image, where, lanes), self.dtype))
+                        column = pixels.left * w.strides[1] - w.before[1] + at
+                        where = [pixels.image, top + kh * w.dilations[0], column, channel]
+                        seen[at] = tir.bind(widened(load(operands.image, where, lanes), self.dtype))
                     store(each, fma(seen[at], tap, load(each, [0], lanes)), [0], lanes)
         for p, each in enumerate(sums):
             with each_lane(lanes) as lane:
-                put(i, row, left + p, channel + lane, each[lane])
+                put(pixels.image, pixels.row, pixels.left + p, channel + lane, each[lane])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from isthmus.backends.base import Refused
-from isthmus.backends.tvm.kernels import Generator, Group, Machine, Offer
+from isthmus.backends.tvm.kernels import Generator, Group, Machine, Offer, offered
 from isthmus.backends.tvm.schedules.attention import attention
 from isthmus.backends.tvm.schedules.batched_matmul import batched_matmul
 from isthmus.backends.tvm.schedules.conv2d import conv
@@ -14,10 +13,11 @@ from isthmus.backends.tvm.schedules.linear import linear
 from isthmus.backends.tvm.schedules.norms import norm
 from isthmus.backends.tvm.schedules.pooling import pool
 from isthmus.backends.tvm.schedules.softmax import softmax
+from isthmus.backends.tvm.schedules.tile_conv import tile_conv
 from isthmus.backends.tvm.schedules.tile_gemm import tile_linear
 
 GENERATORS: Mapping[str, tuple[Generator, ...]] = {
-    "conv": (depthwise, conv),
+    "conv": (depthwise, tile_conv, conv),
     "linear": (tile_linear, linear),
     "matmul": (tile_linear, linear, batched_matmul),
     "attention": (attention,),
@@ -32,10 +32,4 @@ GENERATORS: Mapping[str, tuple[Generator, ...]] = {
 
 def generator_for(group: Group, machine: Machine) -> Offer:
     """A kernel for the group on the machine, or every reason why there is none."""
-    reasons = []
-    for generator in GENERATORS.get(group.anchor.op.name, ()):
-        offer = generator(group, machine)
-        if not isinstance(offer, Refused):
-            return offer
-        reasons.append(offer.reason)
-    return Refused("; ".join(dict.fromkeys(reasons)) or f"no generator writes {group.anchor.op.name}")
+    return offered(GENERATORS, group, machine)

@@ -7,8 +7,7 @@
             for k in steps of 32: load two tiles of rows and two of the panel, 4 dots
             result = finish(sums + bias)
 
-Two by two tiles of sums use each loaded tile twice: four loads for four dots is what the unit keeps up with. Rows that
-do not fill a block are copied to a block of their own; what stands in its other rows is not stored.
+Rows that do not fill a block are copied to a block of their own; what stands in its other rows is not stored.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ from isthmus.backends.tvm.schedules import packing
 from isthmus.backends.tvm.schedules.gemm import Store
 from isthmus.backends.tvm.schedules.indexing import Size, product, row_major, unravel, view
 from isthmus.backends.tvm.schedules.linear import constant_matrix
+from isthmus.backends.tvm.schedules.tile_sums import BLOCK, TileSums
 from isthmus.backends.tvm.schedules.tile_unit import FEATURES, SIDE, TileUnit
 from isthmus.backends.tvm.schedules.write import (
     Finish,
     ceil,
-    each_lane,
     edged,
     function,
     load,
@@ -51,9 +50,6 @@ from isthmus.backends.tvm.schedules.write import (
 )
 from isthmus.ir.types import Array
 from tvm.tirx.script import builder as tir
-
-BLOCK = 2 * SIDE
-"""Rows, columns and elements of k that the tiles of one step cover."""
 
 
 def tile_linear(group: Group, machine: Machine, unit: TileUnit | None = None) -> Offer:
@@ -129,7 +125,7 @@ class TileGemm:
         down, across = (ceil(blocks, threads), self.panels) if by_rows else (blocks, ceil(self.panels, threads))
         with tasks(threads, threads) as task:
             first, first_panel = (task * down, 0) if by_rows else (0, task * across)
-            sums = scratch((BLOCK * BLOCK,))
+            memory = scratch((BLOCK * BLOCK,))
             rest = scratch((BLOCK * self.inner,), "uint16")
             self.unit.configure()
             with (
@@ -137,37 +133,44 @@ class TileGemm:
                 tir.serial(first, lowest(first + down, blocks)) as block,
             ):
                 top = tir.bind(block * BLOCK)
-                with tir.If(top + BLOCK <= self.rows):
-                    with tir.Then():
-                        self._dots(left, top * self.inner, right, panel, sums)
-                    with tir.Else():
-                        self._copy(left, top, rest)
-                        self._dots(rest, tir.int64(0), right, panel, sums)
-                edged(panel, self.columns, BLOCK, lambda width: self._put(sums, bias, top, panel, width, put))
+                edged(
+                    panel,
+                    self.columns,
+                    BLOCK,
+                    lambda width: self._block(
+                        TileSums(self.unit, memory, width), left, top, rest, right, panel, bias, put
+                    ),
+                )
             self.unit.release()
+
+    def _block(
+        self,
+        sums: TileSums,
+        left: Buffer,
+        top: Expr,
+        rest: Buffer,
+        right: Buffer,
+        panel: Expr,
+        bias: Buffer | None,
+        put: Store,
+    ) -> None:
+        """32 rows of a panel from row `top` on, or those that are left."""
+        with tir.If(top + BLOCK <= self.rows):
+            with tir.Then():
+                self._dots(sums, left, top * self.inner, right, panel)
+            with tir.Else():
+                self._copy(left, top, rest)
+                self._dots(sums, rest, tir.int64(0), right, panel)
+        with tir.serial(0, lowest(BLOCK, self.rows - top)) as row:
+            sums.put(row, panel * BLOCK, bias, partial(put, top + row), self.machine.lanes)
 
     def _copy(self, left: Buffer, top: Expr, rest: Buffer) -> None:
         with tir.serial(0, (self.rows - top) * (self.inner // BLOCK)) as i:
             store(rest, load(left, [top * self.inner + i * BLOCK], BLOCK), [i * BLOCK], BLOCK)
 
-    def _dots(self, left: Buffer, corner: Expr, right: Buffer, panel: Expr, sums: Buffer) -> None:
-        """A block of sums: tiles 0 to 3 hold it, 4 and 5 rows of the left matrix, 6 and 7 columns of the panel."""
-        for tile in range(4):
-            self.unit.zero(tile)
+    def _dots(self, sums: TileSums, left: Buffer, corner: Expr, right: Buffer, panel: Expr) -> None:
+        sums.start()
         with tir.serial(0, self.inner // BLOCK) as k:
-            for i in range(2):
-                self.unit.load(4 + i, left, corner + i * SIDE * self.inner + k * BLOCK, self.inner)
-                self.unit.load(6 + i, right, (panel * (self.inner // 2) + k * SIDE) * BLOCK + i * SIDE, BLOCK)
-            for tile in range(4):
-                self.unit.dot(tile, 4 + tile // 2, 6 + tile % 2)
-        for tile in range(4):
-            self.unit.store(tile, sums, tile // 2 * SIDE * BLOCK + tile % 2 * SIDE, BLOCK)
-
-    def _put(self, sums: Buffer, bias: Buffer | None, top: Expr, panel: Expr, width: int, put: Store) -> None:
-        lanes = self.machine.lanes
-        with tir.serial(0, lowest(BLOCK, self.rows - top)) as row:
-            for first in range(0, width, lanes):
-                with each_lane(min(lanes, width - first)) as lane:
-                    column = panel * BLOCK + first + lane
-                    value = sums[row * BLOCK + first + lane]
-                    put(top + row, column, value if bias is None else value + bias[column])
+            at = (panel * (self.inner // 2) + k * SIDE) * BLOCK
+            sums.step(left, corner + k * BLOCK, self.inner, right, at)
+        sums.stop()

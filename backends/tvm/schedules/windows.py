@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from isthmus.backends.tvm.kernels import Buffer, Expr, Perm
+from isthmus.backends.base import Refused
+from isthmus.backends.tvm.kernels import Buffer, Expr, Group, Perm
 from isthmus.backends.tvm.schedules.write import load, lowest, store, widened
 from isthmus.ir.types import DType, TensorType
 from tvm import tirx
@@ -64,6 +65,14 @@ def windows_of(x: TensorType, result: TensorType, kernel: tuple[int, ...], attrs
     )
 
 
+def constant_filters(group: Group) -> Refused | None:
+    """Why the filters and the bias of a convolution cannot be packed, if they cannot."""
+    _, *filters = group.anchor.inputs
+    if any(value.constant is None for value in filters):
+        return Refused("the filters or the bias are not constant")
+    return None
+
+
 def channels_last(rank: int) -> Perm:
     """[N, C, *spatial] stored with the channels innermost."""
     return (0, *range(2, rank), 1)
@@ -98,14 +107,14 @@ def copy_rows(
         row = tir.bind(top + y - w.before[0])
         with tir.If(tir.And(row >= 0, row < w.size[0])):
             with tir.Then():
-                _run(lanes, 0, left, zeros)
-                _run(lanes, 0, inside, pixels)
-                _run(lanes, left + inside, wide, zeros)
+                in_vectors(lanes, 0, left, zeros)
+                in_vectors(lanes, 0, inside, pixels)
+                in_vectors(lanes, left + inside, wide, zeros)
             with tir.Else():
-                _run(lanes, 0, wide, zeros)
+                in_vectors(lanes, 0, wide, zeros)
 
 
-def _run(lanes: int, start: int, stop: int, write: Any) -> None:
+def in_vectors(lanes: int, start: int, stop: int, write: Callable[[Expr | int, int], None]) -> None:
     """`write(position, lanes)` for whole vectors from start to stop, then for the rest at once."""
     whole, rest = divmod(stop - start, lanes)
     if whole:

@@ -8,8 +8,8 @@ import pytest
 import isthmus
 from isthmus.backends.base import BuildOptions
 from isthmus.backends.tvm import TVMBackend
+from isthmus.backends.tvm.function import define
 from isthmus.backends.tvm.module import Module
-from isthmus.backends.tvm.network import Network
 from isthmus.backends.tvm.schedules.machine import detect
 from isthmus.backends.tvm.schedules.table import generator_for
 from isthmus.backends.tvm.write import write_nodes
@@ -98,6 +98,6 @@ def test_what_joins_is_one_kernel_and_agrees(name: str) -> None:
 def written(graph: Graph) -> int:
     """How many times the graph calls a kernel."""
     module = Module(detect(2), generator_for)
-    Network(module, write_nodes).function(graph, "main")
+    define(module, write_nodes, graph, "main")
     text: str = module.finish()["main"].script()
     return text.count("call_tir(")

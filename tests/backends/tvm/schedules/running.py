@@ -182,7 +182,7 @@ def relative_error(got: Array, want: Array) -> float:
     a, b = got.astype(np.float64), want.astype(np.float64)
     finite = np.isfinite(b)
     np.testing.assert_array_equal(a[~finite], b[~finite])
-    return float(np.linalg.norm((a - b)[finite]) / max(float(np.linalg.norm(b[finite])), 1e-30))
+    return float(np.linalg.norm(a[finite] - b[finite]) / max(float(np.linalg.norm(b[finite])), 1e-30))
 
 
 def drawn(type: TensorType, sizes: Mapping[str, int], seed: int) -> Array:
