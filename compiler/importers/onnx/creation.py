@@ -8,6 +8,7 @@ from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.onnx.args import rank_from, scalar
 from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.compiler.importers.onnx.types import dtype_from
+from isthmus.compiler.importers.values import in_dtype
 from isthmus.ir.constant import Constant
 from isthmus.ir.dim import Shape, ceildiv, maximum
 from isthmus.ir.errors import MalformedModel
@@ -102,6 +103,23 @@ def random_normal_like(
 ) -> Value:
     made = x.dtype if dtype is None else dtype_from(dtype, "RandomNormalLike")
     return _normal(b, made, x.shape, mean, scale, seed)
+
+
+@lowers("Multinomial", since=7)
+def multinomial(b: OnnxBuilder, x: Value, *, dtype: int = 6, sample_size: int = 1, seed: float = 0.0) -> Value:
+    """Outcomes [N, sample_size], with replacement, of logarithms of probabilities [N, classes], each row up to a sum.
+
+    The greatest of the logarithms plus Gumbel noise is drawn as often as its probability says (Maddison et al.,
+    A* Sampling, 2014).
+    """
+    if x.rank != 2 or sample_size < 1:
+        raise MalformedModel(f"Multinomial: {sample_size} samples of {x}, which must be [N, classes]")
+    (n, classes), made = x.shape, dtype_from(dtype, "Multinomial")
+    wide = F32 if x.dtype.bits < F32.bits else x.dtype
+    drawn = _uniform(b, wide, (n, sample_size, classes), 0.0, 1.0, seed)
+    noise = b.neg(b.log(b.neg(b.log(drawn))))
+    found = b.argmax(b.add(b.reshape(in_dtype(b, x, wide), shape=(n, 1, classes)), noise), axis=2)
+    return in_dtype(b, found, made)
 
 
 def _uniform(b: OnnxBuilder, dtype: DType, shape: Shape, low: float, high: float, seed: float) -> Value:

@@ -13,8 +13,9 @@ from isthmus.compiler.importers.onnx.frame import OnnxBuilder
 from isthmus.compiler.importers.onnx.types import dtype_from
 from isthmus.ir import ops
 from isthmus.ir.dim import bounds
+from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
-from isthmus.ir.types import BF16, F8E4M3, F8E5M2, F16, F32, DType
+from isthmus.ir.types import BF16, BOOL, F8E4M3, F8E5M2, F16, F32, DType
 
 _F32 = np.finfo(np.float32)
 
@@ -176,6 +177,19 @@ def cast(b: OnnxBuilder, x: Value, *, to: int, saturate: bool = True, round_mode
 @lowers("CastLike")
 def cast_like(b: OnnxBuilder, x: Value, y: Value, *, saturate: bool = True, round_mode: str = "up") -> Value:
     return _cast(b, x, y.dtype, saturate)
+
+
+@lowers("BitCast", since=26)
+def bit_cast(b: OnnxBuilder, x: Value, *, to: int) -> Value:
+    """The same bits read as another type of as many: of integers, which wrap around when cast."""
+    dtype = _ONNX_DTYPES(to)
+    if x.dtype == dtype:
+        return x
+    if len({8 if each == BOOL else each.bits for each in (x.dtype, dtype)}) > 1:
+        raise MalformedModel(f"BitCast of {x.dtype} to {dtype}: their sizes differ")
+    if not dtype.is_integer or not (x.dtype.is_integer or x.dtype == BOOL):
+        raise UnsupportedModel(f"BitCast of {x.dtype} to {dtype}: only integers are read as other integers")
+    return b.cast(x, dtype=dtype)
 
 
 def _cast(b: OnnxBuilder, x: Value, dtype: DType, saturate: bool) -> Value:

@@ -9,7 +9,9 @@ import numpy as np
 from isthmus.compiler.importers.lowering import lowers
 from isthmus.compiler.importers.onnx.args import normal_axis, scalar
 from isthmus.compiler.importers.onnx.frame import OnnxBuilder
-from isthmus.ir.errors import UnsupportedModel
+from isthmus.compiler.importers.values import number
+from isthmus.ir.dim import Shape, equal, less_equal
+from isthmus.ir.errors import MalformedModel, UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.types import I64
 
@@ -41,6 +43,34 @@ def scatter_elements(
 @lowers("ScatterND")
 def scatter_nd(b: OnnxBuilder, x: Value, indices: Value, updates: Value, *, reduction: _Reduction = "none") -> Value:
     return b.scatter_nd(x, indices, updates, reduction=reduction)
+
+
+@lowers("TensorScatter", since=24)
+def tensor_scatter(
+    b: OnnxBuilder,
+    x: Value,
+    update: Value,
+    write_indices: Value | None = None,
+    *,
+    axis: int = -2,
+    mode: Literal["linear", "circular"] = "linear",
+) -> Value:
+    """x with `update` written along `axis`, in batch i from write_indices[i] on; round the end if circular."""
+    at = normal_axis(axis, x.rank)
+    if at == 0 or update.rank != x.rank or not _holds(x.shape, update.shape, at):
+        raise MalformedModel(f"TensorScatter of {update} to {x} along axis {at}")
+    steps = b.iota(dtype=I64, shape=tuple(d if i == at else 1 for i, d in enumerate(update.shape)), axis=at)
+    if write_indices is not None:
+        steps = b.add(steps, b.reshape(write_indices, shape=(x.shape[0], *[1] * (x.rank - 1))))
+    if mode == "circular":
+        steps = b.mod(steps, number(b, x.shape[at]))
+    return b.scatter_elements(x, b.expand(steps, shape=update.shape), update, axis=at)
+
+
+def _holds(shape: Shape, part: Shape, axis: int) -> bool:
+    """Whether the part may be as large along the axis, and the same along the others."""
+    pairs = zip(shape, part, strict=True)
+    return all((less_equal(d, s) if i == axis else equal(d, s)) is not False for i, (s, d) in enumerate(pairs))
 
 
 @lowers("OneHot")

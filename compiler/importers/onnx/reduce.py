@@ -7,6 +7,7 @@ from collections.abc import Callable
 from isthmus.compiler.importers.lowering import Lowering, lowers
 from isthmus.compiler.importers.onnx.args import axes_from, normal_axis, scalar
 from isthmus.compiler.importers.onnx.frame import OnnxBuilder
+from isthmus.compiler.importers.products import running_product
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
 from isthmus.ir.types import BOOL
@@ -91,6 +92,15 @@ def argmin(b: OnnxBuilder, x: Value, *, axis: int = 0, keepdims: bool = True, se
 def cumsum(b: OnnxBuilder, x: Value, axis: Value, *, exclusive: bool = False, reverse: bool = False) -> Value:
     (along,) = b.integers(scalar(b, axis), "CumSum: axis")
     return b.cumsum(x, axis=normal_axis(along, x.rank), exclusive=exclusive, reverse=reverse)
+
+
+@lowers("CumProd", since=26)
+def cumprod(b: OnnxBuilder, x: Value, axis: Value, *, exclusive: bool = False, reverse: bool = False) -> Value:
+    (along,) = b.integers(scalar(b, axis), "CumProd: axis")
+    at = normal_axis(along, x.rank)
+    ahead = b.reverse(x, axes=(at,)) if reverse else x
+    found = running_product(b, ahead, at, exclusive=exclusive)
+    return b.reverse(found, axes=(at,)) if reverse else found
 
 
 @lowers("TopK", since=10)

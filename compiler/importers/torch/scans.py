@@ -1,8 +1,7 @@
 """Running maxima, products and the like along an axis.
 
 What may be combined in any grouping is found in log2(n) steps, each of which combines every element with that which
-stands 1, 2, 4 ... places before it (Hillis and Steele, Data Parallel Algorithms, 1986). Products are made one by one: a
-product of a stretch in the middle may leave the range where none from the start does.
+stands 1, 2, 4 ... places before it (Hillis and Steele, Data Parallel Algorithms, 1986).
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from isthmus.compiler.importers.torch.args import axis_of, cast, permuted
+from isthmus.compiler.importers.products import running_product
+from isthmus.compiler.importers.torch.args import axis_of, cast
 from isthmus.compiler.importers.torch.builder import TorchBuilder
 from isthmus.compiler.importers.torch.schema import AtenLowering, aten
 from isthmus.ir.graph import Value
@@ -29,20 +29,7 @@ def cumsum(b: TorchBuilder, x: Value, dim: int, dtype: Any = None) -> Value:
 @aten("cumprod")
 def cumprod(b: TorchBuilder, x: Value, dim: int, dtype: Any = None) -> Value:
     x = cast(b, x, b.wanted_dtype())
-    if x.rank == 0:
-        return x
-    axis = axis_of(dim, x.rank)
-    order = [axis, *(i for i in range(x.rank) if i != axis)]
-    rows = permuted(b, x, order)
-    slice_type = rows.type.with_shape(rows.shape[1:])
-    inner = b.body()
-    inner.graph.name = "step"
-    so_far, element = (inner.graph.add_input(slice_type, name) for name in ("so_far", "element"))
-    product = inner.mul(so_far, element)
-    inner.graph.set_outputs([product, product], ["out0", "out1"])
-    one = b.full(b.const(1, x.dtype), shape=rows.shape[1:])
-    _, found = b.scan(one, rows, body=inner.graph, carried=1, scanned=1)
-    return permuted(b, found, [order.index(i) for i in range(x.rank)])
+    return x if x.rank == 0 else running_product(b, x, axis_of(dim, x.rank))
 
 
 def _running_extreme(op: str, wins: str) -> AtenLowering[tuple[Value, Value]]:

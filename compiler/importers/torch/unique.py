@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from isthmus.compiler.importers.runs import before, runs
 from isthmus.compiler.importers.torch.args import cast
 from isthmus.compiler.importers.torch.builder import TorchBuilder
 from isthmus.compiler.importers.torch.schema import aten
 from isthmus.ir.errors import UnsupportedModel
 from isthmus.ir.graph import Value
-from isthmus.ir.types import BOOL, I32, I64
+from isthmus.ir.types import BOOL, I32
 
 Found: TypeAlias = tuple[Value, Value | None, Value | None]
 """The different elements; for each element which of them it is; how often each occurs."""
@@ -42,12 +43,5 @@ def unique_consecutive(
 
 def _groups(b: TorchBuilder, x: Value) -> tuple[Value, Value, Value]:
     """Of a vector: the first element of each run of equal ones, the run each element is in, and the runs' lengths."""
-    places = b.iota(dtype=I64, shape=x.shape, axis=0)
-    before = b.gather(x, b.maximum(b.sub(places, 1), 0), axis=0)
-    begins = b.logical_or(b.equal(places, 0), b.not_equal(x, before))
-    starts = b.non_zero(begins)
-    starts = b.reshape(starts, shape=(starts.shape[1],))
-    groups = b.sub(b.cumsum(b.cast(begins, dtype=I64), axis=0), 1)
-    ones = b.full(b.const(1), shape=x.shape)
-    counts = b.scatter_elements(b.full(b.const(0), shape=starts.shape), groups, ones, axis=0, reduction="add")
+    starts, groups, counts = runs(b, b.not_equal(x, before(b, x)))
     return b.gather(x, starts, axis=0), groups, counts

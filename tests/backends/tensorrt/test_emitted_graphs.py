@@ -73,7 +73,7 @@ def test_tensors_may_be_empty(bench: Bench) -> None:
     flagged = [b.reduce_all(flags, axes=(0,)), b.reduce_any(flags, axes=(0,))]
     bounds = [b.reduce_max(bytes_, axes=(0,)), b.reduce_min(bytes_, axes=(0,))]
     graph.set_outputs([b.relu(x), *sums, *flagged, *bounds], [f"y{i}" for i in range(10)])
-    with np.errstate(invalid="ignore", divide="ignore"), pytest.warns(RuntimeWarning, match="empty slice"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         check(bench, graph, ones(0, 3), np.ones((0, 3), np.bool_), np.ones((0, 3), np.uint8))
 
 

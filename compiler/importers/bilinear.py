@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import product
 from typing import NamedTuple
 
-from isthmus.compiler.importers.torch.builder import TorchBuilder
+from isthmus.compiler.importers.base import ImportBuilder
+from isthmus.compiler.importers.values import number
 from isthmus.ir.dim import Dim
 from isthmus.ir.graph import Value
 from isthmus.ir.types import I64
@@ -20,29 +22,29 @@ class _Corner(NamedTuple):
     inside: Value
 
 
-def number(b: TorchBuilder, size: Dim) -> Value:
-    """A size as a 0-d tensor."""
-    return b.reshape(b.dims((size,)), shape=())
+def sampled(b: ImportBuilder, pixels: Value, first: Value, at: Sequence[Value], sizes: Sequence[Dim]) -> Value:
+    """Each place `at` (y, x) as the weighted sum of the four pixels around it: [*places, C]. As `weighed_pixels`."""
+    return reduce(lambda x, y: b.add(x, y), weighed_pixels(b, pixels, first, at, sizes))
 
 
-def sampled(b: TorchBuilder, pixels: Value, first: Value, at: Sequence[Value], sizes: Sequence[Dim]) -> Value:
-    """Each place `at` (y, x) as the weighted sum of the four pixels around it, of which those outside are zero.
+def weighed_pixels(
+    b: ImportBuilder, pixels: Value, first: Value, at: Sequence[Value], sizes: Sequence[Dim]
+) -> list[Value]:
+    """The four pixels around each place `at` (y, x), times their weights: each [*places, C]. Those outside are zero.
 
     pixels [rows, C] are planes of `sizes` (height, width) one after another; `first` (i64) says in which row the plane
-    of a place begins. `first`, y and x broadcast to the places: [*places, C].
+    of a place begins. `first`, y and x broadcast to the places.
     """
-    total: Value | None = None
+    found = []
     for row, column in product(*(_corners(b, each, size) for each, size in zip(at, sizes, strict=True))):
         index = b.add(b.add(first, b.mul(row.place, number(b, sizes[1]))), column.place)
         inside = b.logical_and(row.inside, column.inside)
         value = b.where(_column(b, inside), b.gather(pixels, index, axis=0), 0.0)
-        part = b.mul(value, _column(b, b.mul(row.weight, column.weight)))
-        total = part if total is None else b.add(total, part)
-    assert total is not None
-    return total
+        found.append(b.mul(value, _column(b, b.mul(row.weight, column.weight))))
+    return found
 
 
-def _corners(b: TorchBuilder, at: Value, size: Dim) -> list[_Corner]:
+def _corners(b: ImportBuilder, at: Value, size: Dim) -> list[_Corner]:
     low = b.floor(at)
     beyond = b.sub(at, low)
     last = b.sub(number(b, size), 1)
@@ -54,5 +56,5 @@ def _corners(b: TorchBuilder, at: Value, size: Dim) -> list[_Corner]:
     return found
 
 
-def _column(b: TorchBuilder, x: Value) -> Value:
+def _column(b: ImportBuilder, x: Value) -> Value:
     return b.reshape(x, shape=(*x.shape, 1))
