@@ -6,10 +6,7 @@ CPU, and compares numbers and latency with onnxruntime.
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import isthmus
 from isthmus.passes.numerics import relative_error
+from tests.benchmarks.measure import BURST, medians
 from tests.support import light
 
 THREADS = 2
-ROUNDS = 30
+ROUNDS = 15
 IR_LINES = 14
 
 
@@ -45,9 +43,9 @@ def main() -> None:
     for (name, array), other in zip(ours.items(), theirs, strict=True):
         print(f"{name}: {array.dtype}{list(array.shape)}, relative L2 error {relative_error(array, other):.1e}")
 
-    console.rule(f"latency, {THREADS} threads, median of {ROUNDS} interleaved calls")
-    a, b = interleaved(lambda: program(inputs), lambda: session.run(None, inputs))
-    print(f"isthmus {a * 1e3:.1f} ms, onnxruntime {b * 1e3:.1f} ms")
+    console.rule(f"latency, {THREADS} threads, median of {ROUNDS * BURST} calls in turns")
+    calls = {"isthmus": lambda: program(inputs), "onnxruntime": lambda: session.run(None, inputs)}
+    print(", ".join(f"{name} {taken * 1e3:.1f} ms" for name, taken in medians(calls, ROUNDS).items()))
 
 
 def ir_excerpt(text: str) -> list[str]:
@@ -61,17 +59,6 @@ def session_options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     return options
-
-
-def interleaved(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
-    """Median seconds of each, called in turns so that noise on the machine hits both."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(ROUNDS):
-        for call, taken in zip((first, second), times, strict=True):
-            start = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - start)
-    return statistics.median(times[0]), statistics.median(times[1])
 
 
 if __name__ == "__main__":
