@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from io import StringIO
 from pathlib import Path
 
@@ -88,27 +87,6 @@ def test_inputs_and_constants_are_not_copied(tmp_path: Path) -> None:
     assert any(np.shares_memory(array, weights) for array in executable.constants)
     (y,) = executable([np.ones(1 << 16, np.float32)])
     np.testing.assert_array_equal(y, weights + 1)
-
-
-def test_calls_from_threads_take_turns() -> None:
-    graph = Graph()
-    x = graph.add_input(TensorType(F32, (64, 1024)), "x")
-    graph.set_outputs([Builder(graph).add(x, 1.0)], ["y"])
-    programs = [QUICK.build(graph, BuildOptions(threads=count)) for count in (1, 2)]
-    wrong: list[int] = []
-
-    def call(number: int) -> None:
-        for turn in range(20):
-            (y,) = programs[turn % 2]([np.full((64, 1024), number, np.float32)])
-            if not (y == number + 1).all():
-                wrong.append(number)
-
-    threads = [threading.Thread(target=call, args=(i,)) for i in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
 
 
 def test_equal_kernels_are_one() -> None:
