@@ -21,9 +21,10 @@ from isthmus.backends.base import Refused
 from isthmus.backends.tvm.carriers import carrier
 from isthmus.backends.tvm.kernels import Buffer, Expr, Group, Kernel, Machine, Offer, PrimFunc, Sizes, Stored, Tail
 from isthmus.backends.tvm.limits import attention_refusal
+from isthmus.backends.tvm.orders import row_major, stored
 from isthmus.backends.tvm.schedules.accumulators import Accumulators
 from isthmus.backends.tvm.schedules.batched_matmul import held_rows, vector
-from isthmus.backends.tvm.schedules.indexing import Size, broadcast, product, quotient, row_major, stored, unravel
+from isthmus.backends.tvm.schedules.indexing import Size, broadcast, product, quotient, unravel
 from isthmus.backends.tvm.schedules.mathfunctions import exp_of_negative
 from isthmus.backends.tvm.schedules.repacking import repack, repack_transposed
 from isthmus.backends.tvm.schedules.softmax import greatest

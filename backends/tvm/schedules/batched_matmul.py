@@ -25,8 +25,9 @@ from isthmus.backends.tvm.kernels import (
     Stored,
     Tail,
 )
+from isthmus.backends.tvm.orders import row_major, stored
 from isthmus.backends.tvm.schedules.gemm import Gemm
-from isthmus.backends.tvm.schedules.indexing import broadcast, product, row_major, stored, unravel
+from isthmus.backends.tvm.schedules.indexing import broadcast, product, unravel
 from isthmus.backends.tvm.schedules.repacking import repack, repack_transposed
 from isthmus.backends.tvm.schedules.tiles import plan
 from isthmus.backends.tvm.schedules.write import Finish, function, ramp, scratch, store, tasks, widened

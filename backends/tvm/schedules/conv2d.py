@@ -34,13 +34,14 @@ from isthmus.backends.tvm.kernels import (
     Stored,
     Tail,
 )
+from isthmus.backends.tvm.orders import channels_last, logical
 from isthmus.backends.tvm.schedules.accumulators import Accumulators
 from isthmus.backends.tvm.schedules.arithmetic import Arithmetic, arithmetic
 from isthmus.backends.tvm.schedules.gemm import Gemm
 from isthmus.backends.tvm.schedules.grouping import Channels, grouped
-from isthmus.backends.tvm.schedules.indexing import Size, logical, product, unravel, view
+from isthmus.backends.tvm.schedules.indexing import Size, product, unravel, view
 from isthmus.backends.tvm.schedules.tiles import Tile
-from isthmus.backends.tvm.schedules.windows import Windows, channels_last, constant_filters, copy_rows, windows_of
+from isthmus.backends.tvm.schedules.windows import Windows, constant_filters, copy_rows, windows_of
 from isthmus.backends.tvm.schedules.write import (
     Finish,
     edged,

@@ -34,8 +34,9 @@ from isthmus.backends.tvm.kernels import (
     Stored,
     Tail,
 )
+from isthmus.backends.tvm.orders import channels_last
 from isthmus.backends.tvm.schedules.indexing import Size, view
-from isthmus.backends.tvm.schedules.windows import Windows, channels_last, constant_filters, taps_inside, windows_of
+from isthmus.backends.tvm.schedules.windows import Windows, constant_filters, taps_inside, windows_of
 from isthmus.backends.tvm.schedules.write import (
     Finish,
     each_lane,

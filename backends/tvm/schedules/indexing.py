@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from isthmus.backends.tvm.kernels import Buffer, Expr, Perm
+from isthmus.backends.tvm.kernels import Buffer, Expr
 from tvm.tirx.script import builder as tir
 
 Size = int | Expr
@@ -50,22 +50,3 @@ def broadcast(index: Sequence[Expr | int], shape: Sequence[Size]) -> list[Expr |
     """The index into `shape` for an index into what it broadcasts to: aligned at the end, 0 where a size is 1."""
     aligned = list(index)[len(index) - len(shape) :]
     return [0 if isinstance(size, int) and size == 1 else at for at, size in zip(aligned, shape, strict=True)]
-
-
-def stored(index: Sequence[Expr | int], perm: Perm) -> list[Expr | int]:
-    """A logical index (or shape) in the order it is stored in."""
-    return [index[axis] for axis in perm]
-
-
-def logical(index: Sequence[Expr | int], perm: Perm) -> list[Expr | int]:
-    """A stored index (or shape) in logical order: undoes `stored`."""
-    return [index[perm.index(axis)] for axis in range(len(perm))]
-
-
-def row_major(rank: int) -> Perm:
-    """The order of axes that numpy stores."""
-    return tuple(range(rank))
-
-
-NHWC: Perm = (0, 2, 3, 1)
-"""[N, C, H, W] stored with the channels innermost."""

@@ -20,10 +20,11 @@ from isthmus.backends.tvm.kernels import (
     Stored,
     Tail,
 )
+from isthmus.backends.tvm.orders import row_major
 from isthmus.backends.tvm.schedules import packing
 from isthmus.backends.tvm.schedules.arithmetic import Arithmetic, arithmetic
 from isthmus.backends.tvm.schedules.gemm import Gemm
-from isthmus.backends.tvm.schedules.indexing import product, row_major, unravel, view
+from isthmus.backends.tvm.schedules.indexing import product, unravel, view
 from isthmus.backends.tvm.schedules.tiles import plan
 from isthmus.backends.tvm.schedules.write import Finish, function, load, store
 from isthmus.ir.types import Array

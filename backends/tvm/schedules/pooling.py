@@ -13,9 +13,10 @@ from math import inf
 from isthmus.backends.base import Refused
 from isthmus.backends.tvm.carriers import carrier, computed
 from isthmus.backends.tvm.kernels import Buffer, Expr, Group, Kernel, Machine, Offer, PrimFunc, Sizes, Stored, Tail
+from isthmus.backends.tvm.orders import channels_last
 from isthmus.backends.tvm.schedules.indexing import view
 from isthmus.backends.tvm.schedules.mathfunctions import maximum
-from isthmus.backends.tvm.schedules.windows import Windows, channels_last, taps_inside, windows_of
+from isthmus.backends.tvm.schedules.windows import Windows, taps_inside, windows_of
 from isthmus.backends.tvm.schedules.write import (
     Finish,
     each_lane,

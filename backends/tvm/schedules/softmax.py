@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from isthmus.backends.base import Refused
 from isthmus.backends.tvm.carriers import carrier, computed
 from isthmus.backends.tvm.kernels import Buffer, Expr, Group, Kernel, Machine, Offer, PrimFunc, Sizes, Stored, Tail
-from isthmus.backends.tvm.schedules.indexing import product, row_major, unravel, view
+from isthmus.backends.tvm.orders import row_major
+from isthmus.backends.tvm.schedules.indexing import product, unravel, view
 from isthmus.backends.tvm.schedules.mathfunctions import exp_of_negative, log
 from isthmus.backends.tvm.schedules.rows import Rows
 from isthmus.backends.tvm.schedules.write import Finish, function, load, splat, store, widened

@@ -41,15 +41,16 @@ from isthmus.backends.tvm.kernels import (
     Stored,
     Tail,
 )
+from isthmus.backends.tvm.orders import channels_last, logical
 from isthmus.backends.tvm.schedules import packing
-from isthmus.backends.tvm.schedules.indexing import Size, logical, unravel, view
+from isthmus.backends.tvm.schedules.indexing import Size, unravel, view
 from isthmus.backends.tvm.schedules.joined_taps import JoinedTaps, joined
 from isthmus.backends.tvm.schedules.phases import Phases
 from isthmus.backends.tvm.schedules.tile_gemm import TileGemm
 from isthmus.backends.tvm.schedules.tile_sums import BLOCK, DOT_CYCLES, TileSums
 from isthmus.backends.tvm.schedules.tile_unit import FEATURES, SIDE, TileUnit
 from isthmus.backends.tvm.schedules.tiles import Split, splits
-from isthmus.backends.tvm.schedules.windows import Windows, channels_last, constant_filters, windows_of
+from isthmus.backends.tvm.schedules.windows import Windows, constant_filters, windows_of
 from isthmus.backends.tvm.schedules.write import Finish, ceil, edged, function, lowest, scratch, store, tasks
 from isthmus.ir.types import Array
 from tvm.tirx.script import builder as tir

@@ -31,9 +31,10 @@ from isthmus.backends.tvm.kernels import (
     Stored,
     Tail,
 )
+from isthmus.backends.tvm.orders import row_major
 from isthmus.backends.tvm.schedules import packing
 from isthmus.backends.tvm.schedules.gemm import Store
-from isthmus.backends.tvm.schedules.indexing import Size, product, row_major, unravel, view
+from isthmus.backends.tvm.schedules.indexing import Size, product, unravel, view
 from isthmus.backends.tvm.schedules.linear import constant_matrix
 from isthmus.backends.tvm.schedules.tile_sums import BLOCK, TileSums
 from isthmus.backends.tvm.schedules.tile_unit import FEATURES, SIDE, TileUnit

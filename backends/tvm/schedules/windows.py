@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.backends.base import Refused
-from isthmus.backends.tvm.kernels import Buffer, Expr, Group, Perm
+from isthmus.backends.tvm.kernels import Buffer, Expr, Group
 from isthmus.backends.tvm.schedules.write import load, lowest, store, widened
 from isthmus.ir.types import DType, TensorType
 from tvm import tirx
@@ -71,11 +71,6 @@ def constant_filters(group: Group) -> Refused | None:
     if any(value.constant is None for value in filters):
         return Refused("the filters or the bias are not constant")
     return None
-
-
-def channels_last(rank: int) -> Perm:
-    """[N, C, *spatial] stored with the channels innermost."""
-    return (0, *range(2, rank), 1)
 
 
 def taps_inside(top: Expr, size: int, taps: int, dilation: int) -> tuple[Expr, Expr]:

@@ -16,7 +16,8 @@ from isthmus.backends.tvm.dims import KernelSizes
 from isthmus.backends.tvm.fence import fence
 from isthmus.backends.tvm.kernels import Buffer, Expr, Group, Kernel, Machine, Packed, Perm, symbols_of
 from isthmus.backends.tvm.library import engine
-from isthmus.backends.tvm.schedules.indexing import broadcast, stored
+from isthmus.backends.tvm.orders import stored
+from isthmus.backends.tvm.schedules.indexing import broadcast
 from isthmus.backends.tvm.schedules.machine import AVX2, AVX512, features, target
 from isthmus.backends.tvm.schedules.table import generator_for
 from isthmus.ir.builder import Builder
